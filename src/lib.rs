@@ -1,1 +1,4 @@
-//! Cordboard.
+//! Cordboard makes an Asterisk server a calling floor.
+
+pub mod core;
+pub mod policy;
