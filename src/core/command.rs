@@ -91,8 +91,8 @@ pub struct ChannelSpec {
     pub channel: ChannelId,
     /// Whom it will call.
     pub target: Target,
-    /// What the called party sees as caller.
-    pub present: E164,
+    /// What the called party sees as caller; never empty towards a carrier.
+    pub present: Option<E164>,
     /// The agent's channel: gives the codecs, and subscribes us to that channel's end.
     pub originator: Option<ChannelId>,
     /// The leg that ends when this one does.

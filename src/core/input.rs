@@ -49,6 +49,8 @@ pub enum Input {
         call: CallId,
         /// What they said.
         verdict: Verdict,
+        /// When, as it is stored.
+        at: Timestamp,
     },
     /// Something happened to a channel.
     Channel {
