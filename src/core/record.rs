@@ -155,7 +155,8 @@ impl Record {
                     Leg::Agent => first(&mut self.agent_ended_at, at),
                     Leg::Customer => first(&mut self.customer_ended_at, at),
                 }
-                let decides = leg == Leg::Customer || self.customer_dialled_at.is_none();
+                let decides =
+                    leg == Leg::Customer || (self.customer_dialled_at.is_none() && self.customer_ended_at.is_none());
                 if decides {
                     self.cause = cause;
                     self.sip_code = sip_code;

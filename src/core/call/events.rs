@@ -5,7 +5,7 @@ use crate::core::command::{Command, CommandKind};
 use crate::core::fact::{Fact, Leg, Party};
 use crate::core::ids::{ChannelId, ChannelName};
 use crate::core::input::{Carried, ChannelEvent, ListedState};
-use crate::core::outcome::{Disposition, HangupCause};
+use crate::core::outcome::HangupCause;
 use crate::core::phase::Phase;
 use jiff::Timestamp;
 
@@ -212,15 +212,9 @@ impl Call {
         out: &mut Outbox,
     ) {
         match (state, leg) {
-            (ListedState::Gone, Leg::Agent) => self.on_gone(leg, at, None, None, moment, out),
-            (ListedState::Gone, Leg::Customer) => {
-                let lost = self.customer == CustomerOrder::InDoubt && self.record.invite_sent_at.is_none();
-                if lost && matches!(self.phase(), Phase::Dialling { .. } | Phase::Ending { .. }) {
-                    self.note(Fact::LegEnded { at, leg, cause: None, sip_code: None }, out);
-                    self.record_settled(Disposition::UnknownOutcome, true, moment, out);
-                } else {
-                    self.on_gone(leg, at, None, None, moment, out);
-                }
+            (ListedState::Gone, Leg::Agent | Leg::Customer) => {
+                self.guessed = true;
+                self.on_gone(leg, at, None, None, moment, out);
             }
             (ListedState::Ringing, Leg::Agent | Leg::Customer) => self.on_ringing(leg, at, out),
             (ListedState::Up, Leg::Agent | Leg::Customer) => self.on_up(leg, at, moment, out),
@@ -251,19 +245,22 @@ impl Call {
             Carried::Unknown => false,
         };
         match command {
-            CommandKind::CreateBridge | CommandKind::CreateAgent | CommandKind::DialAgent => {
+            CommandKind::CreateBridge | CommandKind::DialAgent => {
                 if failed {
                     self.give_up(moment, out);
                 }
                 // else: the next order needs it, or the deadline comes
             }
+            CommandKind::CreateAgent => {
+                if failed && matches!(self.phase(), Phase::CallingAgent { .. }) {
+                    // 20: no phone is registered there (Q.850 "subscriber absent")
+                    self.on_gone(Leg::Agent, moment.now, Some(20), None, moment, out);
+                }
+            }
             CommandKind::CreateCustomer => {
                 if failed && matches!(self.phase(), Phase::Preparing { .. }) {
                     // 27: the trunk cannot be reached (Q.850 "destination out of order")
-                    self.customer = CustomerOrder::None;
-                    let (at, leg) = (moment.now, Leg::Customer);
-                    self.note(Fact::LegEnded { at, leg, cause: Some(27), sip_code: None }, out);
-                    self.end_what_is_left(HangupCause(27), moment, out);
+                    self.on_gone(Leg::Customer, moment.now, Some(27), None, moment, out);
                 }
             }
             // Half joined is not joined: a leg outside the bridge must never be answered.

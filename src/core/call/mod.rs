@@ -173,7 +173,6 @@ impl Call {
         if let (Leg::Agent, Some(listed)) = (leg, found) {
             self.agent_name.get_or_insert_with(|| listed.name.clone());
         }
-        self.guessed |= found.is_none();
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
         self.on_probed(leg, state, at, moment, out);
     }
