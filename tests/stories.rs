@@ -262,11 +262,11 @@ fn show(command: &Command) -> String {
                 "make {} for {target} as {} peer {} at most {}",
                 short(&spec.channel),
                 spec.present.map_or("-".to_owned(), |n| n.to_string()),
-                spec.peer.as_ref().map_or("-", |p| p.as_str()),
+                spec.peer.as_ref().map_or("-".to_owned(), short),
                 spec.max_call_s.map_or("-".to_owned(), |s| format!("{s} s")),
             )
         }
-        Command::SetPeer { channel, peer } => format!("let {} take {} with it", short(channel), peer.as_str()),
+        Command::SetPeer { channel, peer } => format!("let {} take {} with it", short(channel), short(peer)),
         Command::AddToBridge { channels, .. } => {
             format!("bridge {}", channels.iter().map(short).collect::<Vec<_>>().join(" and "))
         }
@@ -316,7 +316,7 @@ fn admission() -> Admission {
 fn channel_event(leg: &str, words: &[&str]) -> ChannelEvent {
     let number = |word: &str| word.parse().expect("a number");
     match words {
-        ["started"] => ChannelEvent::Started { name: name(leg) },
+        ["started"] => ChannelEvent::Started,
         ["dial", "began"] => ChannelEvent::DialBegan,
         ["early", "media"] => ChannelEvent::EarlyMedia,
         ["ringing"] => ChannelEvent::Ringing,

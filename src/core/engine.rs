@@ -69,7 +69,7 @@ impl Engine {
             Input::AgentDialled { call, channel, name, dialled, at } => {
                 let refused = self.draining && !dialled.emergency;
                 self.agents.insert(channel.clone(), call);
-                self.calls.insert(call, Call::by_phone(call, channel, name, dialled, at));
+                self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at));
                 self.with(call, now, &mut out, |call, moment, out| {
                     if refused { call.refuse(RefusalReason::Draining, moment, out) } else { call.begin(moment, out) }
                 });
@@ -165,7 +165,7 @@ impl Engine {
                 self.with(call, now, out, |call, moment, out| call.on_channel(leg, channel, event, at, moment, out));
             }
             // A channel of ours whose call is over: hung up on sight.
-            Some((call, _)) if matches!(event, ChannelEvent::Started { .. }) => {
+            Some((call, _)) if matches!(event, ChannelEvent::Started) => {
                 out.commands.push((call, stray(channel)));
             }
             Some(_) | None => {}

@@ -151,10 +151,7 @@ pub struct Admission {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChannelEvent {
     /// It is in our application: from here on it can be told what to do.
-    Started {
-        /// Asterisk's name for it.
-        name: ChannelName,
-    },
+    Started,
     /// Its INVITE leaves.
     DialBegan,
     /// Audio before the answer.

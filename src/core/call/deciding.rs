@@ -9,8 +9,8 @@ use crate::core::phase::Phase;
 use jiff::Timestamp;
 
 impl Call {
-    /// Asks for the decision. Both orders go out at once: a bridge rings nobody, and making it while the database works
-    /// saves the agent a round trip.
+    /// Asks for the decision. The bridge and the agent leg's safety net are made while the database works: they ring nobody,
+    /// and save the agent two round trips.
     pub(in crate::core) fn begin(&mut self, moment: Moment<'_>, out: &mut Outbox) {
         if self.dialled.emergency {
             return self.emergency(false, moment, out);
@@ -19,6 +19,13 @@ impl Call {
             return self.refuse(RefusalReason::NotAnAgent, moment, out);
         };
         out.commands.push(Command::Admit { endpoint, dialled: self.dialled.clone() });
+        self.prepare(out);
+    }
+
+    fn prepare(&self, out: &mut Outbox) {
+        if let Some(channel) = self.record.agent_channel.clone() {
+            out.commands.push(Command::SetPeer { channel, peer: self.id.customer_channel(1) });
+        }
         out.commands.push(Command::CreateBridge { bridge: self.id.bridge() });
     }
 
@@ -30,14 +37,14 @@ impl Call {
     }
 
     /// No rule applies, nothing is counted, and nothing waits for the database.
-    pub(super) fn emergency(&mut self, bridge_ordered: bool, moment: Moment<'_>, out: &mut Outbox) {
+    pub(super) fn emergency(&mut self, prepared: bool, moment: Moment<'_>, out: &mut Outbox) {
         if moment.settings.emergency.is_none() || EmergencyDigits::of(&self.dialled.raw).is_none() {
             return self.refuse(RefusalReason::EmergencyNotPossible, moment, out);
         }
         self.enter(out);
         self.note(Fact::Admitted { at: moment.now, emergency: true }, out);
-        if !bridge_ordered {
-            out.commands.push(Command::CreateBridge { bridge: self.id.bridge() });
+        if !prepared {
+            self.prepare(out);
         }
         self.proceed(moment, out);
     }
@@ -114,14 +121,14 @@ impl Call {
             target: Target::Agent { endpoint, auto_answer: moment.settings.auto_answer },
             present,
             originator: None,
-            peer: None,
+            peer: Some(self.id.customer_channel(1)),
             max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
         }));
     }
 
     pub(super) fn order_customer(&mut self, moment: Moment<'_>, out: &mut Outbox) {
-        // Without the agent channel's name the customer's leg would have no safety net.
-        let (Some((target, present)), Some(peer)) = (self.customer_target(moment), self.agent_name.clone()) else {
+        let (Some((target, present)), Some(agent)) = (self.customer_target(moment), self.record.agent_channel.clone())
+        else {
             return self.give_up(moment, out);
         };
         self.customer = CustomerOrder::Channel;
@@ -129,8 +136,8 @@ impl Call {
             channel: self.id.customer_channel(1),
             target,
             present: Some(present),
-            originator: self.record.agent_channel.clone(),
-            peer: Some(peer),
+            originator: Some(agent.clone()),
+            peer: Some(agent),
             max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
         }));
     }

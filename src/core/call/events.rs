@@ -3,7 +3,7 @@
 use super::{Call, CustomerOrder, Early, Moment, Outbox};
 use crate::core::command::{Command, CommandKind};
 use crate::core::fact::{Fact, Leg, Party};
-use crate::core::ids::{ChannelId, ChannelName};
+use crate::core::ids::ChannelId;
 use crate::core::input::{Carried, ChannelEvent, ListedState};
 use crate::core::outcome::HangupCause;
 use crate::core::phase::Phase;
@@ -20,7 +20,7 @@ impl Call {
         out: &mut Outbox,
     ) {
         match event {
-            ChannelEvent::Started { name } => self.on_started(leg, channel, name, moment, out),
+            ChannelEvent::Started => self.on_started(leg, channel, moment, out),
             ChannelEvent::DialBegan => self.on_invite_sent(leg, at, out),
             ChannelEvent::EarlyMedia => {
                 self.on_invite_sent(leg, at, out);
@@ -40,17 +40,9 @@ impl Call {
         }
     }
 
-    pub(super) fn on_started(
-        &mut self,
-        leg: Leg,
-        channel: &ChannelId,
-        name: ChannelName,
-        moment: Moment<'_>,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn on_started(&mut self, leg: Leg, channel: &ChannelId, moment: Moment<'_>, out: &mut Outbox) {
         match (self.phase(), leg) {
             (Phase::CallingAgent { .. }, Leg::Agent) => {
-                self.agent_name = Some(name);
                 let timeout_s = Some(moment.settings.agent_ring_timeout_s);
                 out.commands.push(Command::Dial { channel: channel.clone(), timeout_s });
             }
@@ -59,7 +51,6 @@ impl Call {
                     return self.give_up(moment, out);
                 };
                 self.note(Fact::CustomerDialled { at: moment.now, channel: channel.clone() }, out);
-                out.commands.push(Command::SetPeer { channel: agent.clone(), peer: name });
                 out.commands
                     .push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
                 let timeout_s = (!self.record.emergency).then_some(moment.settings.ring_timeout_s);

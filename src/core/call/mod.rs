@@ -26,8 +26,6 @@ pub struct Call {
     admission: Option<Box<Admission>>,
     dialled: Dialled,
     endpoint: Option<EndpointName>,
-    /// Asterisk's name of the agent's channel, for the customer leg's safety net.
-    agent_name: Option<ChannelName>,
     /// The API request that waits to hear whether the call may be made.
     request: Option<RequestId>,
     /// What happened before the store had spoken, and so cannot be recorded yet.
@@ -80,13 +78,12 @@ impl Call {
     pub(in crate::core) fn by_phone(
         id: CallId,
         channel: ChannelId,
-        name: ChannelName,
+        name: &ChannelName,
         dialled: Dialled,
         at: Timestamp,
     ) -> Self {
         let endpoint = name.endpoint();
         let mut call = Self::empty(id, dialled, endpoint);
-        call.agent_name = Some(name);
         call.record.fold(&Fact::Requested { at, origin: Origin::Phone, agent_channel: Some(channel) });
         call
     }
@@ -126,7 +123,6 @@ impl Call {
             admission: None,
             dialled,
             endpoint,
-            agent_name: None,
             request: None,
             early: None,
             customer: CustomerOrder::None,
@@ -170,9 +166,6 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
-        if let (Leg::Agent, Some(listed)) = (leg, found) {
-            self.agent_name.get_or_insert_with(|| listed.name.clone());
-        }
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
         self.on_probed(leg, state, at, moment, out);
     }
