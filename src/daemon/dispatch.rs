@@ -5,27 +5,31 @@ use crate::ari::AriClient;
 use crate::core::command::Command;
 use crate::core::ids::CallId;
 use crate::core::input::{Carried, ChannelEvent, Input};
+use crate::telemetry::Metrics;
 use jiff::Timestamp;
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// One queue a call.
 pub(super) struct Dispatch {
     client: AriClient,
     results: Lane,
+    metrics: Arc<Metrics>,
     queues: HashMap<CallId, mpsc::UnboundedSender<Vec<Command>>>,
 }
 
 impl Dispatch {
-    pub fn new(client: AriClient, results: Lane) -> Self {
-        Self { client, results, queues: HashMap::new() }
+    pub fn new(client: AriClient, results: Lane, metrics: Arc<Metrics>) -> Self {
+        Self { client, results, metrics, queues: HashMap::new() }
     }
 
     /// Queues what one step of a call ordered. It never waits: the queues are bounded by what a call can order in its life.
     pub fn send(&mut self, call: CallId, batch: Vec<Command>) {
         let queue = self.queues.entry(call).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            tokio::spawn(carry_out_all(self.client.clone(), self.results.clone(), call, receiver));
+            let (client, results) = (self.client.clone(), self.results.clone());
+            tokio::spawn(carry_out_all(client, results, Arc::clone(&self.metrics), call, receiver));
             sender
         });
         // The other end lives as long as this one.
@@ -41,6 +45,7 @@ impl Dispatch {
 async fn carry_out_all(
     client: AriClient,
     results: Lane,
+    metrics: Arc<Metrics>,
     call: CallId,
     mut batches: mpsc::UnboundedReceiver<Vec<Command>>,
 ) {
@@ -58,6 +63,7 @@ async fn carry_out_all(
                 continue;
             }
             let outcome = client.carry_out(&command).await;
+            metrics.command(outcome);
             if outcome != Carried::Done {
                 broken |= command.must();
                 tracing::warn!(%call, command = ?command.kind(), ?outcome, "asterisk did not do it");
