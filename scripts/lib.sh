@@ -12,6 +12,7 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 : "${CORDBOARD_RTP_END:=31999}"
 : "${CORDBOARD_TRUNK_PORT:=25090}"      # the pretended carrier
 : "${CORDBOARD_EMERGENCY_PORT:=25091}"  # the pretended carrier for emergency calls
+: "${CORDBOARD_TRUNK_QUALIFY:=0}"      # s between OPTIONS to it; 0: it may come and go without being declared dead
 : "${CORDBOARD_PG_PORT:=25432}"
 : "${CORDBOARD_ARI_PASSWORD:=cordboard-dev-only}"
 : "${CORDBOARD_MIN_ASTERISK:=22.10.1}"  # older ones lack fixes the daemon relies on
