@@ -32,23 +32,23 @@ as_root() {
 
 # need_packages PKG...: installs the missing ones from the host's own distribution, after saying so.
 need_packages() {
-  local p missing=() quiet=(-o Dpkg::Use-Pty=0 -o APT::Install-Suggests=0)
+  local p absent=() quiet=(-o Dpkg::Use-Pty=0 -o APT::Install-Suggests=0)
   for p in "$@"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || absent+=("$p")
   done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  command -v apt-get >/dev/null || die "please install: ${missing[*]} (no apt-get here)"
-  say "installing with apt-get: ${missing[*]}"
+  [ ${#absent[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "please install: ${absent[*]} (no apt-get here)"
+  say "installing with apt-get: ${absent[*]}"
   local log
   log="$(mktemp)"
-  install_missing() {
+  install_absent() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" -y --no-install-recommends \
-      install "${missing[@]}" >>"$log" 2>&1
+      install "${absent[@]}" >>"$log" 2>&1
   }
   # The index is refreshed only when it is too old to help.
-  if ! install_missing; then
+  if ! install_absent; then
     as_root apt-get "${quiet[@]}" update >>"$log" 2>&1 || true
-    install_missing || { tail -n 5 "$log" >&2; rm -f "$log"; die "cannot install ${missing[*]} (no network?)"; }
+    install_absent || { tail -n 5 "$log" >&2; rm -f "$log"; die "cannot install ${absent[*]} (no network?)"; }
   fi
   rm -f "$log"
 }
