@@ -46,7 +46,8 @@ impl fmt::Display for End {
             Ending::WeHungUp => f.write_str("we hung up")?,
             Ending::TimedOut => f.write_str("timed out")?,
         }
-        self.cause.map_or(Ok(()), |cause| write!(f, ", cause {cause}"))
+        self.cause
+            .map_or(Ok(()), |cause| write!(f, ", cause {cause}"))
     }
 }
 
@@ -127,7 +128,12 @@ impl Call {
     }
 
     /// Waits until `look` finds something in the progress; fails at the end of the call.
-    pub async fn wait_for<T>(&self, what: &'static str, within: Duration, look: impl Fn(&Progress) -> Option<T>) -> Result<T, PeerError> {
+    pub async fn wait_for<T>(
+        &self,
+        what: &'static str,
+        within: Duration,
+        look: impl Fn(&Progress) -> Option<T>,
+    ) -> Result<T, PeerError> {
         let mut progress = self.core.progress.clone();
         let search = async {
             loop {
@@ -143,12 +149,15 @@ impl Call {
                 progress.changed().await.map_err(|_| PeerError::Closed)?;
             }
         };
-        tokio::time::timeout(within, search).await.map_err(|_| PeerError::Timeout(what))?
+        tokio::time::timeout(within, search)
+            .await
+            .map_err(|_| PeerError::Timeout(what))?
     }
 
     /// Waits for the 200; the error tells how the call ended instead.
     pub async fn answered(&self, within: Duration) -> Result<(), PeerError> {
-        self.wait_for("answer", within, |p| p.answered_ns.map(|_| ())).await
+        self.wait_for("answer", within, |p| p.answered_ns.map(|_| ()))
+            .await
     }
 
     /// Waits for the end.
@@ -157,7 +166,12 @@ impl Call {
     }
 
     /// Waits until the RTP satisfies `test`.
-    pub async fn rtp_until(&self, what: &'static str, within: Duration, test: impl Fn(&Rtp) -> bool) -> Result<Rtp, PeerError> {
+    pub async fn rtp_until(
+        &self,
+        what: &'static str,
+        within: Duration,
+        test: impl Fn(&Rtp) -> bool,
+    ) -> Result<Rtp, PeerError> {
         let mut changed = self.core.rtp_changed.clone();
         let search = async {
             loop {
@@ -169,7 +183,9 @@ impl Call {
                 changed.changed().await.map_err(|_| PeerError::Closed)?;
             }
         };
-        tokio::time::timeout(within, search).await.map_err(|_| PeerError::Timeout(what))?
+        tokio::time::timeout(within, search)
+            .await
+            .map_err(|_| PeerError::Timeout(what))?
     }
 
     /// BYE; before the answer CANCEL as caller, 480 as callee.
@@ -195,7 +211,10 @@ impl Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("call_id", &self.call_id()).field("progress", &self.progress()).finish()
+        f.debug_struct("Call")
+            .field("call_id", &self.call_id())
+            .field("progress", &self.progress())
+            .finish()
     }
 }
 
@@ -206,7 +225,11 @@ pub struct OutCall(pub(crate) Call);
 impl OutCall {
     /// Waits for a provisional response above 100: 180, or 183 with early media.
     pub async fn provisional(&self, within: Duration) -> Result<Provisional, PeerError> {
-        self.0.wait_for("provisional response", within, |p| p.provisionals.first().copied()).await
+        self.0
+            .wait_for("provisional response", within, |p| {
+                p.provisionals.first().copied()
+            })
+            .await
     }
 
     /// CANCEL with the INVITE's branch, as soon as a provisional response came; BYE if answered already.

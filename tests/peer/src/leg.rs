@@ -5,14 +5,13 @@ use crate::call::{Core, End, Ending, Progress};
 use crate::callee::Callee;
 use crate::caller::Caller;
 use crate::clock::now_ns;
-use crate::dialog::{Dialog, reply, with_session_timer};
+use crate::dialog::{Dialog, reply};
 use crate::log::Entry;
+use crate::media::Media;
 use crate::message::Message;
-use crate::rtp::{Meter, Stream};
-use crate::sdp::{Flow, Sdp};
+use crate::rtp::Meter;
 use crate::shared::{Key, Route, Shared, locked};
 use crate::timers::{Due, LINGER, Timers, Waiting};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -37,47 +36,6 @@ pub(crate) enum Role {
     Callee(Callee),
 }
 
-/// The audio of one leg.
-pub(crate) struct Media {
-    stream: Option<Stream>,
-    addr: SocketAddr,
-    session: u32,
-    version: u32,
-    /// What we want; what the other side wants is in its SDP.
-    wanted: Flow,
-    remote: Option<Sdp>,
-}
-
-impl Media {
-    /// SDP that offers what we want.
-    pub(crate) fn offer(&mut self) -> String {
-        self.version += 1;
-        Sdp::write(self.addr, self.session, self.version, self.wanted)
-    }
-
-    /// SDP that answers the SDP taken last.
-    pub(crate) fn answer(&mut self) -> String {
-        self.version += 1;
-        let theirs = self.remote.map_or(Flow::Both, |r| r.flow.mirrored());
-        let flow = if theirs == Flow::Both { self.wanted } else { theirs };
-        Sdp::write(self.addr, self.session, self.version, flow)
-    }
-
-    /// Takes the other side's SDP; whether it was usable and whether it puts us on hold.
-    pub(crate) fn take(&mut self, body: &str) -> Option<bool> {
-        let sdp = Sdp::parse(body).filter(|sdp| sdp.pcmu)?;
-        self.remote = Some(sdp);
-        Some(!sdp.flow.receives())
-    }
-
-    /// Sends, or pauses, as both sides want.
-    pub(crate) fn start(&self) {
-        if let (Some(stream), Some(remote)) = (&self.stream, self.remote) {
-            stream.send_to(remote.addr, self.wanted.sends() && remote.flow.receives());
-        }
-    }
-}
-
 pub(crate) struct Leg {
     pub(crate) shared: Arc<Shared>,
     pub(crate) dialog: Dialog,
@@ -88,11 +46,11 @@ pub(crate) struct Leg {
     /// Our replies to requests within the dialog, by branch and method, for their repetitions.
     replies: Vec<(String, String, Arc<Entry>)>,
     /// Our ACKs by `CSeq`, for repeated 200s.
-    acks: Vec<(u32, Arc<Entry>)>,
+    pub(crate) acks: Vec<(u32, Arc<Entry>)>,
     /// A re-INVITE of ours that has no final response yet.
-    reinvite: Option<u32>,
+    pub(crate) reinvite: Option<u32>,
     /// Hold or resume, asked for while a re-INVITE was open.
-    hold_next: Option<bool>,
+    pub(crate) hold_next: Option<bool>,
 }
 
 /// A leg ready to run, its inbox, and what a handle needs.
@@ -103,18 +61,19 @@ pub(crate) struct Fresh {
 }
 
 impl Leg {
-    pub(crate) fn create(shared: &Arc<Shared>, dialog: Dialog, role: Role, invited_ns: u64) -> std::io::Result<Fresh> {
+    pub(crate) fn create(
+        shared: &Arc<Shared>,
+        dialog: Dialog,
+        role: Role,
+        invited_ns: u64,
+    ) -> std::io::Result<Fresh> {
         let (meter, rtp_changed) = (Meter::default(), watch::Sender::new(0));
         let listening = rtp_changed.subscribe();
-        let (stream, addr) = if let Some(addr) = shared.sink_addr() {
-            (None, addr)
-        } else {
-            let stream = Stream::open(shared.addr.ip(), shared.config.tone_hz, &meter, rtp_changed)?;
-            let addr = stream.addr;
-            (Some(stream), addr)
-        };
-        let media = Media { stream, addr, session: rand::random::<u32>() >> 1, version: 0, wanted: Flow::Both, remote: None };
-        let progress = watch::Sender::new(Progress { invited_ns, ..Progress::default() });
+        let media = Media::open(shared, &meter, rtp_changed)?;
+        let progress = watch::Sender::new(Progress {
+            invited_ns,
+            ..Progress::default()
+        });
         let (sender, inbox) = mpsc::unbounded_channel();
         let core = Core {
             call_id: dialog.call_id.clone(),
@@ -142,7 +101,10 @@ impl Leg {
     }
 
     pub(crate) fn enlist(&self, key: Key, core: &Core) {
-        let route = Route { inbox: core.inbox.clone(), progress: core.progress.clone() };
+        let route = Route {
+            inbox: core.inbox.clone(),
+            progress: core.progress.clone(),
+        };
         locked(&self.shared.legs).insert(key, route);
     }
 
@@ -187,7 +149,9 @@ impl Leg {
                 Due::Abandoned => self.finish(Ending::TimedOut, None),
                 Due::Talked => self.command(&Command::HangUp),
                 Due::Rung => self.with_callee(Callee::rung),
-                Due::Lost(Waiting::Response(_, method)) if method == "INVITE" => self.finish(Ending::TimedOut, None),
+                Due::Lost(Waiting::Response(_, method)) if method == "INVITE" => {
+                    self.finish(Ending::TimedOut, None);
+                }
                 Due::Lost(Waiting::Response(..)) => {}
                 Due::Lost(Waiting::Ack(_)) => {
                     if self.answered() && !self.over() {
@@ -206,15 +170,22 @@ impl Leg {
         if self.role_handles(entry) {
             return;
         }
-        let (method, branch) = (entry.method().unwrap_or_default(), entry.branch().unwrap_or_default());
-        if let Some((_, _, sent)) = self.replies.iter().find(|(b, m, _)| b == branch && m == method) {
+        let (method, branch) = (
+            entry.method().unwrap_or_default(),
+            entry.branch().unwrap_or_default(),
+        );
+        if let Some((_, _, sent)) = self
+            .replies
+            .iter()
+            .find(|(b, m, _)| b == branch && m == method)
+        {
             return self.shared.resend(&sent.clone());
         }
         let mut response = match method {
             "ACK" => return self.acked(entry),
             "BYE" => {
                 if !self.over() {
-                    self.with_callee(|callee, leg| callee.bye_before_answer(leg));
+                    self.with_callee(super::callee::Callee::bye_before_answer);
                     self.finish(Ending::TheyHungUp, entry.reason_cause());
                 }
                 self.reply(entry, 200)
@@ -234,39 +205,15 @@ impl Leg {
         if let (true, Some((cseq, _))) = (method == "INVITE", entry.cseq()) {
             self.timers.repeat(Waiting::Ack(cseq), sent.clone());
         }
-        self.replies.push((branch.to_owned(), method.to_owned(), sent));
-    }
-
-    /// re-INVITE or UPDATE: 200, with SDP where there was some (or where a re-INVITE asks for it).
-    fn refresh(&mut self, entry: &Entry, method: &str) -> Message {
-        self.progress.send_modify(|p| p.refreshes += 1);
-        if let Some(uri) = entry.contact_uri() {
-            uri.clone_into(&mut self.dialog.target);
-        }
-        let response = with_session_timer(self.reply(entry, 200), entry);
-        if entry.body.is_empty() {
-            return if method == "INVITE" { response.with_sdp(self.media.offer()) } else { response };
-        }
-        let Some(held) = self.media.take(&entry.body) else { return self.reply(entry, 488) };
-        self.progress.send_modify(|p| p.held = held);
-        self.media.start();
-        response.with_sdp(self.media.answer())
-    }
-
-    fn acked(&mut self, entry: &Entry) {
-        let Some((cseq, _)) = entry.cseq() else { return };
-        if !self.timers.stop(&Waiting::Ack(cseq)) || self.over() {
-            return;
-        }
-        if self.media.take(&entry.body).is_some() {
-            self.media.start();
-        }
-        self.with_callee(Callee::confirmed);
+        self.replies
+            .push((branch.to_owned(), method.to_owned(), sent));
     }
 
     /// Gives the message to the part that owns the INVITE transaction; whether it was taken.
     fn role_handles(&mut self, entry: &Arc<Entry>) -> bool {
-        let Some(role) = self.role.take() else { return false };
+        let Some(role) = self.role.take() else {
+            return false;
+        };
         let (role, taken) = match role {
             Role::Callee(mut callee) => {
                 let taken = callee.request(self, entry);
@@ -289,9 +236,14 @@ impl Leg {
     }
 
     fn response(&mut self, entry: &Arc<Entry>) {
-        let Some((cseq, method)) = entry.cseq() else { return };
+        let Some((cseq, method)) = entry.cseq() else {
+            return;
+        };
         let status = entry.status().unwrap_or_default();
-        let waiting = Waiting::Response(entry.branch().unwrap_or_default().to_owned(), method.to_owned());
+        let waiting = Waiting::Response(
+            entry.branch().unwrap_or_default().to_owned(),
+            method.to_owned(),
+        );
         self.timers.stop(&waiting);
         if method != "INVITE" {
             return;
@@ -344,59 +296,6 @@ impl Leg {
         }
     }
 
-    pub(crate) fn hold_if_asked(&mut self) {
-        if let Some(hold) = self.hold_next.take() {
-            self.hold(hold);
-        }
-    }
-
-    fn hold(&mut self, hold: bool) {
-        if self.reinvite.is_some() || !self.confirmed() {
-            self.hold_next = Some(hold);
-            return;
-        }
-        self.media.wanted = if hold { Flow::SendOnly } else { Flow::Both };
-        let sdp = self.media.offer();
-        let request = self.dialog.request("INVITE", None, self.shared.addr).with_sdp(sdp);
-        self.reinvite = Some(self.dialog.cseq);
-        self.transact(request);
-    }
-
-    /// Sends a request of the dialog and repeats it until a response comes.
-    pub(crate) fn transact(&mut self, request: Message) -> Arc<Entry> {
-        let hop = self.dialog.next_hop();
-        let sent = self.shared.send(request, hop);
-        let branch = sent.branch().unwrap_or_default().to_owned();
-        let method = sent.method().unwrap_or_default().to_owned();
-        self.timers.repeat(Waiting::Response(branch, method), sent.clone());
-        sent
-    }
-
-    pub(crate) fn bye(&mut self, how: Ending) {
-        let request = self.dialog.request("BYE", None, self.shared.addr);
-        self.transact(request);
-        self.finish(how, None);
-    }
-
-    /// ACK of a 200: a request of its own, along the routes.
-    pub(crate) fn send_ack(&mut self, cseq: u32) {
-        let ack = self.dialog.request("ACK", Some(cseq), self.shared.addr);
-        let sent = self.shared.send(ack, self.dialog.next_hop());
-        self.acks.push((cseq, sent));
-    }
-
-    /// ACK of a refused re-INVITE.
-    fn refuse_ack(&mut self, refusal: &Entry, cseq: u32) {
-        let mut ack = self.dialog.request("ACK", Some(cseq), self.shared.addr);
-        ack.replace("Via", refusal.header("Via").unwrap_or_default().to_owned());
-        let sent = self.shared.send(ack, self.dialog.next_hop());
-        self.acks.push((cseq, sent));
-    }
-
-    pub(crate) fn keep_ack(&mut self, cseq: u32, ack: Arc<Entry>) {
-        self.acks.push((cseq, ack));
-    }
-
     pub(crate) fn reply(&self, request: &Entry, status: u16) -> Message {
         reply(request, status, Some(&self.dialog.local_tag))
     }
@@ -412,7 +311,13 @@ impl Leg {
         }
         self.media.stream = None;
         self.timers.wind_up(linger);
-        self.progress.send_modify(|p| p.ended = Some(End { how, cause, at_ns: now_ns() }));
+        self.progress.send_modify(|p| {
+            p.ended = Some(End {
+                how,
+                cause,
+                at_ns: now_ns(),
+            });
+        });
     }
 
     pub(crate) fn over(&self) -> bool {
@@ -423,7 +328,7 @@ impl Leg {
         self.progress.borrow().answered_ns.is_some()
     }
 
-    fn confirmed(&self) -> bool {
+    pub(crate) fn confirmed(&self) -> bool {
         self.progress.borrow().confirmed_ns.is_some()
     }
 }

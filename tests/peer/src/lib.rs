@@ -17,6 +17,7 @@ mod error;
 mod leg;
 pub mod load;
 mod log;
+mod media;
 mod message;
 mod peer;
 mod rtp;
@@ -24,6 +25,8 @@ mod sdp;
 mod shared;
 mod timers;
 mod tone;
+mod uri;
+mod within;
 
 pub use call::{Call, End, Ending, InCall, OutCall, Progress, Provisional};
 pub use clock::now_ns;

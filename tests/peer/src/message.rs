@@ -1,6 +1,7 @@
 //! SIP messages: parse, format, and the fields a witness asks for.
 
 use crate::error::PeerError;
+use crate::uri::{address_of, after_address, param, split_list, user_of};
 use std::fmt::Write as _;
 
 /// The first line.
@@ -36,16 +37,26 @@ pub struct Message {
 impl Message {
     /// A request without headers.
     pub fn request(method: &str, uri: &str) -> Self {
-        Self::new(Start::Request { method: method.to_owned(), uri: uri.to_owned() })
+        Self::new(Start::Request {
+            method: method.to_owned(),
+            uri: uri.to_owned(),
+        })
     }
 
     /// A response without headers, with the usual reason phrase.
     pub fn response(status: u16) -> Self {
-        Self::new(Start::Response { status, reason: phrase(status).to_owned() })
+        Self::new(Start::Response {
+            status,
+            reason: phrase(status).to_owned(),
+        })
     }
 
     fn new(start: Start) -> Self {
-        Self { start, headers: Vec::with_capacity(12), body: String::new() }
+        Self {
+            start,
+            headers: Vec::with_capacity(12),
+            body: String::new(),
+        }
     }
 
     /// Reads one datagram.
@@ -64,7 +75,10 @@ impl Message {
             }
             let (name, value) = line.split_once(':').ok_or(PeerError::Malformed("header"))?;
             let name = long_name(name.trim());
-            if ["via", "route", "record-route"].iter().any(|n| name.eq_ignore_ascii_case(n)) {
+            if ["via", "route", "record-route"]
+                .iter()
+                .any(|n| name.eq_ignore_ascii_case(n))
+            {
                 for one in split_list(value) {
                     message.push(name, one);
                 }
@@ -72,9 +86,15 @@ impl Message {
                 message.push(name, value.trim());
             }
         }
-        let length = message.header("Content-Length").and_then(|l| l.parse::<usize>().ok());
-        message.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"));
-        body.get(..length.unwrap_or(body.len())).unwrap_or(body).clone_into(&mut message.body);
+        let length = message
+            .header("Content-Length")
+            .and_then(|l| l.parse::<usize>().ok());
+        message
+            .headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"));
+        body.get(..length.unwrap_or(body.len()))
+            .unwrap_or(body)
+            .clone_into(&mut message.body);
         Ok(message)
     }
 
@@ -89,7 +109,12 @@ impl Message {
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }
-        let _ = write!(text, "Content-Length: {}\r\n\r\n{}", self.body.len(), self.body);
+        let _ = write!(
+            text,
+            "Content-Length: {}\r\n\r\n{}",
+            self.body.len(),
+            self.body
+        );
         text
     }
 
@@ -115,34 +140,56 @@ impl Message {
 
     /// First header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
 
     /// All headers of that name, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
     }
 
     /// Replaces the first header of that name.
     pub(crate) fn replace(&mut self, name: &str, value: String) {
-        if let Some(found) = self.headers.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        if let Some(found) = self
+            .headers
+            .iter_mut()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        {
             found.1 = value;
         }
     }
 
     /// Method of a request.
     pub fn method(&self) -> Option<&str> {
-        if let Start::Request { method, .. } = &self.start { Some(method) } else { None }
+        if let Start::Request { method, .. } = &self.start {
+            Some(method)
+        } else {
+            None
+        }
     }
 
     /// Request-URI of a request.
     pub fn uri(&self) -> Option<&str> {
-        if let Start::Request { uri, .. } = &self.start { Some(uri) } else { None }
+        if let Start::Request { uri, .. } = &self.start {
+            Some(uri)
+        } else {
+            None
+        }
     }
 
     /// Status of a response.
     pub fn status(&self) -> Option<u16> {
-        if let Start::Response { status, .. } = self.start { Some(status) } else { None }
+        if let Start::Response { status, .. } = self.start {
+            Some(status)
+        } else {
+            None
+        }
     }
 
     /// `Call-ID`, or empty.
@@ -198,8 +245,12 @@ impl Message {
 
     /// `cause` of the Q.850 `Reason` header, or of any `Reason` if none is Q.850.
     pub fn reason_cause(&self) -> Option<u16> {
-        let q850 = self.all("Reason").find(|r| r.trim_start().starts_with("Q.850"));
-        param(q850.or_else(|| self.header("Reason"))?, "cause")?.parse().ok()
+        let q850 = self
+            .all("Reason")
+            .find(|r| r.trim_start().starts_with("Q.850"));
+        param(q850.or_else(|| self.header("Reason"))?, "cause")?
+            .parse()
+            .ok()
     }
 }
 
@@ -211,9 +262,15 @@ fn parse_start(line: &str) -> Result<Start, PeerError> {
     };
     if a == "SIP/2.0" {
         let status = b.parse().map_err(|_| bad)?;
-        Ok(Start::Response { status, reason: c.to_owned() })
+        Ok(Start::Response {
+            status,
+            reason: c.to_owned(),
+        })
     } else if c == "SIP/2.0" {
-        Ok(Start::Request { method: a.to_owned(), uri: b.to_owned() })
+        Ok(Start::Request {
+            method: a.to_owned(),
+            uri: b.to_owned(),
+        })
     } else {
         Err(bad)
     }
@@ -232,61 +289,6 @@ fn long_name(name: &str) -> &str {
         "x" | "X" => "Session-Expires",
         other => other,
     }
-}
-
-/// Splits at commas outside quotes and angle brackets.
-pub(crate) fn split_list(value: &str) -> Vec<&str> {
-    let (mut quoted, mut depth, mut begin, mut parts) = (false, 0_u32, 0, Vec::new());
-    for (at, c) in value.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            '<' if !quoted => depth += 1,
-            '>' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
-                parts.push(value[begin..at].trim());
-                begin = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(value[begin..].trim());
-    parts.retain(|p| !p.is_empty());
-    parts
-}
-
-/// The URI of a `name-addr` or `addr-spec`.
-pub(crate) fn address_of(value: &str) -> &str {
-    match value.find('<') {
-        Some(open) => value[open + 1..].split('>').next().unwrap_or_default(),
-        None => value.split(';').next().unwrap_or_default().trim(),
-    }
-}
-
-/// What follows the URI: the header's own parameters.
-fn after_address(value: &str) -> &str {
-    value.rfind('>').map_or(value, |close| &value[close..])
-}
-
-/// User part of a `sip:`, `sips:` or `tel:` URI, without parameters.
-pub(crate) fn user_of(uri: &str) -> Option<&str> {
-    let (scheme, rest) = uri.split_once(':')?;
-    let user = if scheme.eq_ignore_ascii_case("tel") { rest } else { rest.split_once('@')?.0 };
-    Some(user.split([';', ':']).next().unwrap_or(user))
-}
-
-/// `host[:port]` of a URI.
-pub(crate) fn host_of(uri: &str) -> &str {
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    rest.split([';', '?', '>']).next().unwrap_or(rest)
-}
-
-/// Value of the parameter `name` after a semicolon.
-pub(crate) fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
-    value.split(';').skip(1).find_map(|part| {
-        let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
-    })
 }
 
 fn phrase(status: u16) -> &'static str {
@@ -337,7 +339,7 @@ mod tests {
         assert_eq!(message.reason_cause(), Some(17));
         assert_eq!(message.body, "v=0");
         assert_eq!(Message::parse(&message.to_text())?, message);
-        assert_eq!(host_of("sip:a@127.0.0.1:5;lr"), "127.0.0.1:5");
+        assert_eq!(crate::uri::host_of("sip:a@127.0.0.1:5;lr"), "127.0.0.1:5");
         assert!(Message::parse("\r\n\r\n").is_err());
         Ok(())
     }

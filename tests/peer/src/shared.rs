@@ -56,9 +56,17 @@ pub(crate) struct Guard {
 }
 
 impl Shared {
-    pub(crate) fn new(config: PeerConfig, socket: UdpSocket, closed: watch::Receiver<()>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        config: PeerConfig,
+        socket: UdpSocket,
+        closed: watch::Receiver<()>,
+    ) -> std::io::Result<Self> {
         let addr = socket.local_addr()?;
-        let sink = if config.rtp { None } else { Some(UdpSocket::bind((addr.ip(), 0))?) };
+        let sink = if config.rtp {
+            None
+        } else {
+            Some(UdpSocket::bind((addr.ip(), 0))?)
+        };
         Ok(Self {
             log: Log::new(config.log_capacity.max(1)),
             config,
@@ -100,16 +108,34 @@ impl Shared {
         if text.trim().is_empty() {
             return; // keep-alive
         }
-        let Ok(message) = Message::parse(&text) else { return };
-        let entry = self.log.add(at, Direction::Received, remote, text.into(), Arc::new(message));
-        if entry.status().is_some() { self.response(entry) } else { self.request(&entry) }
+        let Ok(message) = Message::parse(&text) else {
+            return;
+        };
+        let entry = self.log.add(
+            at,
+            Direction::Received,
+            remote,
+            text.into(),
+            Arc::new(message),
+        );
+        if entry.status().is_some() {
+            self.response(entry);
+        } else {
+            self.request(&entry);
+        }
     }
 
     fn response(&self, entry: Arc<Entry>) {
-        let key = Key::Local(entry.call_id().to_owned(), entry.from_tag().unwrap_or_default().to_owned());
+        let key = Key::Local(
+            entry.call_id().to_owned(),
+            entry.from_tag().unwrap_or_default().to_owned(),
+        );
         if let Some(leg) = locked(&self.legs).get(&key) {
             let _ = leg.inbox.send(Input::Message(entry));
-        } else if let Some(waiting) = entry.branch().and_then(|b| locked(&self.transactions).get(b).cloned()) {
+        } else if let Some(waiting) = entry
+            .branch()
+            .and_then(|b| locked(&self.transactions).get(b).cloned())
+        {
             let _ = waiting.send(entry);
         }
     }
