@@ -198,7 +198,7 @@ impl Leg {
             "CANCEL" | "PRACK" => self.reply(entry, 481),
             _ => self.reply(entry, 405),
         };
-        if entry.status().is_none() && method != "BYE" {
+        if method != "BYE" {
             response.push("Contact", self.dialog.contact.as_str());
         }
         let sent = self.shared.send(response, entry.remote);

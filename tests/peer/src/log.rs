@@ -90,6 +90,7 @@ impl fmt::Display for Entry {
 struct Store {
     entries: VecDeque<Arc<Entry>>,
     seen: HashSet<u64>,
+    malformed: u64,
     taps: Vec<mpsc::UnboundedSender<Arc<Entry>>>,
 }
 
@@ -196,6 +197,16 @@ impl Log {
         finals
             .rfind(|e| e.status().is_some_and(|s| s >= 200))
             .and_then(|e| e.status())
+    }
+
+    /// Datagrams received that are not SIP; they are counted and nothing else.
+    pub fn malformed(&self) -> u64 {
+        locked(&self.0.store).malformed
+    }
+
+    pub(crate) fn add_malformed(&self) {
+        locked(&self.0.store).malformed += 1;
+        self.0.changed.send_modify(|n| *n += 1);
     }
 
     /// A stream of every message from now on.

@@ -121,7 +121,10 @@ async fn run(
     loop {
         tokio::select! {
             next = follow.changed() => {
-                if next.is_err() { return }
+                if next.is_err() {
+                    locked(&meter.0).sending = false;
+                    return;
+                }
                 let new = *follow.borrow_and_update();
                 if new.sending && !target.sending {
                     tick.reset_immediately();

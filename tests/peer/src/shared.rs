@@ -109,7 +109,7 @@ impl Shared {
             return; // keep-alive
         }
         let Ok(message) = Message::parse(&text) else {
-            return;
+            return self.log.add_malformed();
         };
         let entry = self.log.add(
             at,
