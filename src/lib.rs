@@ -1,4 +1,5 @@
 //! Cordboard makes an Asterisk server a calling floor.
 
 pub mod core;
+pub mod numbering;
 pub mod policy;
