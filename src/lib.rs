@@ -2,4 +2,5 @@
 
 pub mod ari;
 pub mod core;
+pub mod numbering;
 pub mod policy;
