@@ -1,5 +1,6 @@
 //! Cordboard makes an Asterisk server a calling floor.
 
 pub mod ari;
+pub mod config;
 pub mod core;
 pub mod policy;
