@@ -87,6 +87,12 @@ impl Report {
         self.errors.iter().filter_map(Notice::key).any(inside)
     }
 
+    /// Tells whether `key` itself is in error, so that nothing inside it was read.
+    pub(super) fn is_refused(&self, key: &str) -> bool {
+        self.errors.iter().any(|e| e.key() == Some(key))
+    }
+
+    /// Notes an error at the place of `key`.
     pub(super) fn error(&mut self, key: &str, message: impl Into<String>) -> Reported {
         let place = self.place(key);
         self.error_at(place, Some(key), message)

@@ -64,6 +64,9 @@ pub(super) fn warn_of_secrets_in(text: &str, config: &Config, report: &mut Repor
 fn from_credential(key: &str, credential: &str, report: &mut Report) -> Result<SecretString, Reported> {
     let path: Option<PathBuf> = report.credentials_dir().map(|dir| dir.join(credential));
     let Some(path) = path.filter(|path| path.exists()) else {
+        if key.rsplit_once('.').is_some_and(|(section, _)| report.is_refused(section)) {
+            return Err(Reported);
+        }
         let message = format!("is missing; give {key}, {key}_file or the systemd credential {credential}");
         return Err(report.error(key, message));
     };

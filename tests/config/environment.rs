@@ -14,7 +14,7 @@ fn check(name: &str, value: &str, expected: &str) {
 fn variables_stand_above_the_file_and_are_read_by_the_type_of_the_setting() {
     let text = format!("{LEAST}[calls]\nring_timeout_s = 30\nallow_classes = [\"satellite\"]\n");
     let variables = [
-        ("CORDBOARD__CALLS__RING_TIMEOUT_S", "60"),
+        ("CORDBOARD__CALLS__RING_TIMEOUT_S", "50"),
         ("CORDBOARD__CALLS__AUTO_ANSWER_HEADER", "true"),
         ("CORDBOARD__CALLS__ALLOW_CLASSES", "premium, shared_cost"),
         ("CORDBOARD__HTTP__LISTEN", "[::1]:9000"),
@@ -24,7 +24,7 @@ fn variables_stand_above_the_file_and_are_read_by_the_type_of_the_setting() {
         ("CORDBOARD_CONFIG", "/x"),
     ];
     let config = good(read_with(&text, &variables)).config;
-    assert_eq!(config.calls.ring_timeout, Duration::from_secs(60));
+    assert_eq!(config.calls.ring_timeout, Duration::from_secs(50));
     assert!(config.calls.auto_answer_header);
     let classes: Vec<&str> = config.calls.allow_classes.iter().map(|class| class.as_str()).collect();
     assert_eq!(classes, ["premium", "shared_cost"]);

@@ -22,7 +22,9 @@ fn collect(value: &toml::Value, around: &str, keys: &mut BTreeSet<String>) {
             }
         }
         toml::Value::Array(members) if members.iter().any(toml::Value::is_table) => {
-            members.iter().for_each(|member| collect(member, around, keys));
+            for member in members {
+                collect(member, around, keys);
+            }
         }
         toml::Value::Array(_)
         | toml::Value::String(_)
