@@ -17,6 +17,8 @@ mod queries;
 mod queue;
 mod requests;
 mod socket;
+#[cfg(test)]
+mod test_server;
 mod translate;
 mod version;
 mod wire;

@@ -141,3 +141,6 @@ fn variables(spec: &ChannelSpec) -> Map<String, Value> {
     }
     variables
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,3 +122,6 @@ fn destroyed(event: Destroyed) -> Translated {
     let cause = (event.cause != 0).then_some(event.cause);
     channel(event.channel.id, event.timestamp, ChannelEvent::Destroyed { cause, sip_code: event.tech_cause })
 }
+
+#[cfg(test)]
+mod tests;
