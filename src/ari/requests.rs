@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 const HANGUP_HANDLER: &str = "cordboard-hangup,s,1";
 /// The channel variable that names the other leg to [`HANGUP_HANDLER`].
 const PEER: &str = "CORDBOARD_PEER";
+/// The same, if this leg was answered: before that the agent must first hear or see why.
+const PEER_IF_UP: &str = "CORDBOARD_PEER_IF_UP";
 
 impl AriClient {
     /// Carries out one command and says how it ended. Nothing is ever sent twice. What already is as the command wants it,
@@ -121,13 +123,16 @@ fn variables(spec: &ChannelSpec) -> Map<String, Value> {
         Target::Emergency { .. } | Target::Agent { .. } => true,
     };
     // A channel calls with the number of its connected line; its own caller id means nothing.
-    variables.insert("CONNECTEDLINE(num,i)".into(), digits(&spec.present.to_string(), plus).into());
+    if let Some(present) = &spec.present {
+        variables.insert("CONNECTEDLINE(num,i)".into(), digits(&present.to_string(), plus).into());
+    }
     if let Some(seconds) = spec.max_call_s {
         variables.insert("TIMEOUT(absolute)".into(), seconds.to_string().into());
     }
     variables.insert("CHANNEL(hangup_handler_push)".into(), HANGUP_HANDLER.into());
     if let Some(peer) = &spec.peer {
-        variables.insert(PEER.into(), peer.as_str().into());
+        let rule = if spec.channel.leg() == Some(Leg::Customer) { PEER_IF_UP } else { PEER };
+        variables.insert(rule.into(), peer.as_str().into());
     }
     if let Target::Agent { auto_answer: true, .. } = spec.target {
         // Two dialects: most phones understand at least one.

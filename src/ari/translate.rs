@@ -110,10 +110,7 @@ fn channel(channel: ChannelId, at: Timestamp, event: ChannelEvent) -> Translated
 fn started(event: StasisStart<'_>) -> Result<Translated, Malformed> {
     let StasisStart { timestamp: at, args, channel: entering } = event;
     Ok(match (entering.id.owner(), entering.name) {
-        (Some(_), Some(name)) => channel(entering.id, at, ChannelEvent::Started { name }),
-        (Some(_), None) => {
-            return Err(Malformed::Event { event: "StasisStart", fault: wire::Fault::Shape { column: 0 } });
-        }
+        (Some(_), _) => channel(entering.id, at, ChannelEvent::Started),
         (None, Some(name)) if args.first().is_some_and(|arg| arg.0 == OUTBOUND) => {
             Translated::AgentDialled { channel: entering.id, name, raw: entering.dialplan.exten.0.into_owned(), at }
         }
