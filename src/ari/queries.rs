@@ -27,7 +27,7 @@ pub struct NodeInfo {
 pub struct ChannelRow {
     /// What the core wants to know.
     pub listed: ListedChannel,
-    /// It is in our application, or on its way into it.
+    /// It is in our application. Not yet so between its making and its `StasisStart`.
     pub in_app: bool,
     /// The dialled string, for the channel of an agent who dialled.
     pub exten: String,

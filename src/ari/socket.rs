@@ -312,3 +312,6 @@ fn pause(failures: u32, chance: f64) -> Duration {
     let doubled = first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(BACKOFF_MAX.mul_f64(0.5 + chance / 2.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The decision: what was dialled, by whom, from which number. The rules are pure; the counters are the store's.
 
-use super::Lane;
+use super::{Lane, clock};
 use crate::config::Config;
 use crate::core::call::Call;
 use crate::core::ids::{EndpointName, NodeName};
@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::admit::{AdmitRequest, Admitted, Decided, Outcome};
 use crate::telemetry::Metrics;
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// The rules that the configuration sets for everybody.
@@ -28,25 +28,25 @@ pub struct Rules {
 impl Rules {
     /// The rules in a configuration.
     pub fn of(config: &Config) -> Self {
-        Self {
-            extra_prefixes: config.calls.extra_prefixes.clone(),
-            allow_classes: config.calls.allow_classes.clone(),
-        }
+        let extra = config.calls.extra_prefixes.iter();
+        let extra = extra.filter_map(|extra| ExtraPrefix::new(&extra.prefix, extra.region, extra.class).ok());
+        Self { extra_prefixes: extra.collect(), allow_classes: config.calls.allow_classes.clone() }
     }
 }
 
 /// Decides a call from the facts that the store read under its lock. Pure.
-pub fn decide(raw: &str, rules: &Rules, snapshot: &Snapshot) -> Decided {
+pub fn decide(raw: &str, rules: &Rules, snapshot: &Snapshot, at: Timestamp) -> Decided {
     let country = &snapshot.agent.country;
     if emergency::is_emergency(raw, country) {
-        return Decided { destination: None, outcome: Outcome::Emergency, decision: Decision::empty(&snapshot.agent) };
+        let decision = Decision::empty(&snapshot.agent);
+        return Decided { at, destination: None, outcome: Outcome::Emergency, decision };
     }
     let destination = match numbering::parse_dialled(raw, country, &rules.extra_prefixes) {
         Ok(destination) => destination,
         Err(error) => {
             let decision = Decision { refusal: Some(RefusalReason::InvalidNumber), ..Decision::empty(&snapshot.agent) };
             let outcome = Outcome::Refused { reason: RefusalReason::InvalidNumber, sentence: error.to_string() };
-            return Decided { destination: None, outcome, decision };
+            return Decided { at, destination: None, outcome, decision };
         }
     };
     let request = Request { destination: destination.e164, region: destination.region, class: destination.class };
@@ -59,7 +59,7 @@ pub fn decide(raw: &str, rules: &Rules, snapshot: &Snapshot) -> Decided {
         (Some(reason), Some(sentence)) => Outcome::Refused { reason, sentence },
         (_, _) => Outcome::Choose,
     };
-    Decided { destination: Some((destination.e164, destination.region, destination.class)), outcome, decision }
+    Decided { at, destination: Some(request), outcome, decision }
 }
 
 /// Carries out [`Command::Admit`](crate::core::command::Command::Admit).
@@ -89,27 +89,38 @@ impl Admitter {
             dialled_raw: dialled.raw,
             origin: record.origin.unwrap_or(crate::core::fact::Origin::Phone),
             agent_channel: record.agent_channel.clone(),
-            requested_at: record.requested_at.unwrap_or_else(Timestamp::now),
+            requested_at: record.requested_at.unwrap_or_else(clock::now),
             node: self.node.clone(),
         };
         let (store, rules) = (self.store.clone(), Arc::clone(&self.rules));
         let (lane, metrics) = (self.lane.clone(), Arc::clone(&self.metrics));
         tokio::spawn(async move {
             let began = Instant::now();
-            let answer = store.admit(&request, |snapshot| decide(&request.dialled_raw, &rules, snapshot)).await;
+            let decided_at = Mutex::new(request.requested_at);
+            let answer = store
+                .admit(&request, |snapshot| {
+                    let at = clock::now();
+                    *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+                    decide(&request.dialled_raw, &rules, snapshot, at)
+                })
+                .await;
+            let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
             metrics.admission(began.elapsed());
             let call = request.call;
-            let (verdict, at) = match answer {
-                Ok(Admitted::Admitted { admission, at }) => (Verdict::Admitted(admission), at),
-                Ok(Admitted::Refused { reason, at, .. }) => (Verdict::Refused(reason), at),
-                Ok(Admitted::Emergency) => (Verdict::Emergency, Timestamp::now()),
+            let verdict = match answer {
+                Ok(Admitted::Admitted(admission)) => Verdict::Admitted(Box::new(admission)),
+                Ok(Admitted::Refused { reason, .. }) => Verdict::Refused(reason),
+                Ok(Admitted::Emergency) => Verdict::Emergency,
                 Err(error) => {
                     tracing::error!(%call, %error, "the database could not decide; the call is refused");
-                    (Verdict::Unavailable, Timestamp::now())
+                    Verdict::Unavailable
                 }
             };
             match &verdict {
-                Verdict::Refused(reason) => tracing::info!(%call, %reason, "refused"),
+                Verdict::Refused(reason) => {
+                    metrics.refused(reason.as_str());
+                    tracing::info!(%call, %reason, "refused");
+                }
                 Verdict::Admitted(admission) => {
                     tracing::info!(%call, to = ?admission.destination, from = ?admission.present, "admitted");
                 }

@@ -3,12 +3,12 @@
 use crate::core::ids::EndpointName;
 use crate::core::number::RegionCode;
 use crate::policy::emergency;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The country of each agent's endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    countries: HashMap<EndpointName, RegionCode>,
+    countries: BTreeMap<EndpointName, RegionCode>,
 }
 
 /// The numbers that nearly every phone in the world takes for an emergency (3GPP TS 22.101, 10.1).

@@ -1,12 +1,11 @@
 //! Carries out commands: those of one call strictly in order, those of different calls side by side.
 
-use super::Lane;
+use super::{Lane, clock};
 use crate::ari::AriClient;
 use crate::core::command::Command;
 use crate::core::ids::CallId;
 use crate::core::input::{Carried, ChannelEvent, Input};
 use crate::telemetry::Metrics;
-use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -58,7 +57,7 @@ async fn carry_out_all(
             if let Command::Probe { channel } = command {
                 if let Ok(state) = client.probe(&channel).await {
                     let event = ChannelEvent::Probed(state);
-                    results.tell(Input::Channel { channel, event, at: Timestamp::now() });
+                    results.tell(Input::Channel { channel, event, at: clock::now() });
                 }
                 continue;
             }

@@ -1,6 +1,7 @@
 //! The loop.
 
-use super::accounts::Accounts;
+use super::Lane;
+use super::accounts::{self, Accounts};
 use super::admit::{Admitter, Rules};
 use super::clock::Clock;
 use super::directory::Directory;
@@ -9,14 +10,15 @@ use super::handle::{self, Ask, Handle};
 use super::lifecycle::{Notifier, Signal};
 use super::resync::resync;
 use super::status::Status;
-use super::Lane;
 use super::writer::{self, Job, Writer};
 use crate::ari::{AriClient, AriConfig, EventSocket, LostWhy, SocketEvent, SocketEvents, SocketStats, Translated};
 use crate::config::Config;
 use crate::core::command::{Answer, Command};
 use crate::core::engine::{Engine, Outbox};
-use crate::core::ids::{CallId, RequestId};
+use crate::core::ids::{CallId, EndpointName, NodeName, RequestId};
 use crate::core::input::{Dialled, Input};
+use crate::core::settings::EmergencyRoute;
+use crate::store::writes::EnterRequest;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use futures::{Stream, StreamExt};
@@ -45,6 +47,8 @@ pub struct Daemon {
     accounts: Accounts,
     client: AriClient,
     events: SocketEvents,
+    node: NodeName,
+    emergency: Option<EmergencyRoute>,
     lane: Lane,
     results: mpsc::UnboundedReceiver<Input>,
     asks: mpsc::Receiver<Ask>,
@@ -106,16 +110,16 @@ impl Daemon {
         let client = AriClient::new(ari)?;
         let (socket, events, stats) = EventSocket::new(client.clone());
 
-        let known = store.enter_node(&node, config.node.url.as_str()).await?;
+        let known = store.nodes().await?.into_iter().find(|row| row.name == node).and_then(|row| row.startup_time);
         let mut engine = Engine::new(config.engine_settings(), known);
         let mut clock = Clock::default();
-        for open in store.open_calls(&node).await? {
+        for open in store.open_calls(node.as_ref()).await? {
             tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
             let (call, record) = (open.call, Box::new(open.record));
             engine.step(Input::Restored { call, record, admission: open.admission.map(Box::new) }, clock.now());
         }
         let mut directory = Directory::default();
-        directory.replace(store.directory().await?);
+        directory.replace(accounts::countries(store.directory().await?));
 
         let (sender, results) = mpsc::unbounded_channel();
         let lane = Lane(sender);
@@ -124,8 +128,10 @@ impl Daemon {
         let daemon = Self {
             dispatch: Dispatch::new(client.clone(), lane.clone(), Arc::clone(&metrics)),
             admitter: Admitter::new(store.clone(), node.clone(), rules, lane.clone(), Arc::clone(&metrics)),
-            writer: writer::spawn(store.clone(), node, Arc::clone(&status), Arc::clone(&metrics)),
-            accounts: Accounts::spawn(store, client.clone()),
+            writer: writer::spawn(store.clone(), Arc::clone(&status), Arc::clone(&metrics)),
+            accounts: Accounts::spawn(store, client.clone(), node.clone(), config.node.url.to_string()),
+            node,
+            emergency: config.emergency.clone(),
             engine,
             clock,
             directory,
@@ -221,7 +227,10 @@ impl Daemon {
             // Told before the socket's own last word, which follows.
             Translated::Replaced => {}
             Translated::ForeignChannel { channel, .. } => {
-                tracing::warn!(channel = channel.as_str(), "a channel entered our application by a way that we do not know");
+                tracing::warn!(
+                    channel = channel.as_str(),
+                    "a channel entered our application by a way that we do not know"
+                );
             }
         }
     }
@@ -294,12 +303,12 @@ impl Daemon {
         for (call, command) in &out.commands {
             if let Command::Enter { endpoint, dialled } = command {
                 // Before the facts, so that their row stands when they come.
-                self.writer.write(Job::Enter { call: *call, endpoint: endpoint.clone(), dialled: dialled.clone() });
+                self.enter(*call, endpoint.clone(), dialled);
             }
         }
         for write in out.writes {
             self.metrics.facts(&write);
-            self.writer.write(Job::Facts(Box::new(write)));
+            self.writer.write(Job::Facts(write));
         }
         let mut batch: Vec<Command> = Vec::new();
         let mut current = None;
@@ -330,6 +339,19 @@ impl Daemon {
         }
     }
 
+    fn enter(&self, call: CallId, endpoint: Option<EndpointName>, dialled: &Dialled) {
+        let route = self.emergency.as_ref().filter(|_| dialled.emergency);
+        self.writer.write(Job::Enter(Box::new(EnterRequest {
+            call,
+            endpoint,
+            dialled_raw: dialled.raw.clone(),
+            node: self.node.clone(),
+            trunk: route.map(|route| route.trunk.clone()),
+            presented: route.map(|route| route.caller_id),
+            facts: Vec::new(),
+        })));
+    }
+
     fn send(&mut self, call: Option<CallId>, batch: &mut Vec<Command>) {
         if let (Some(call), false) = (call, batch.is_empty()) {
             self.dispatch.send(call, std::mem::take(batch));
@@ -343,6 +365,7 @@ impl Daemon {
             self.admitter.set_rules(Rules::of(&config));
             self.drain_timeout = config.shutdown.drain_timeout;
             self.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
+            self.emergency = config.emergency;
         }
         self.notifier.ready();
     }

@@ -1,15 +1,14 @@
 //! What is really there: after every connect, after an overflow, and every few seconds against what nobody told us.
 
-use super::Lane;
+use super::{Lane, clock};
 use crate::ari::{AriClient, AriError, NodeInfo};
 use crate::core::ids::CallId;
 use crate::core::input::{Input, ListedChannel};
-use jiff::Timestamp;
 
 /// Lists the node and tells the engine. Gives back what the node says of itself.
 pub(super) async fn resync(client: &AriClient, lane: &Lane) -> Result<NodeInfo, AriError> {
     // Taken before the requests: what is made while they run is not expected in the lists.
-    let at = Timestamp::now();
+    let at = clock::now();
     let node = client.info().await?;
     let channels: Vec<ListedChannel> = client
         .list_channels()

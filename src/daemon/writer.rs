@@ -3,9 +3,8 @@
 
 use super::status::Status;
 use crate::core::engine::Write;
-use crate::core::ids::{CallId, EndpointName, NodeName};
-use crate::core::input::Dialled;
-use crate::store::Store;
+use crate::store::writes::{CallWrite, EnterRequest};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,9 +16,9 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Debug)]
 pub(super) enum Job {
     /// The row of a call that was not decided by the database.
-    Enter { call: CallId, endpoint: Option<EndpointName>, dialled: Dialled },
+    Enter(Box<EnterRequest>),
     /// Facts of a call.
-    Facts(Box<Write>),
+    Facts(Write),
 }
 
 /// The way to the writing task.
@@ -37,9 +36,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The end does not wait longer for a database that is away. What is not written then is recovered from Asterisk.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-pub(super) fn spawn(store: Store, node: NodeName, status: Arc<Status>, metrics: Arc<Metrics>) -> Writer {
+pub(super) fn spawn(store: Store, status: Arc<Status>, metrics: Arc<Metrics>) -> Writer {
     let (jobs, receiver) = mpsc::unbounded_channel();
-    let task = tokio::spawn(write_all(store, node, Arc::clone(&status), metrics, receiver));
+    let task = tokio::spawn(write_all(store, Arc::clone(&status), metrics, receiver));
     Writer { jobs, task, status }
 }
 
@@ -60,63 +59,77 @@ impl Writer {
     }
 }
 
-async fn write_all(
-    store: Store,
-    node: NodeName,
-    status: Arc<Status>,
-    metrics: Arc<Metrics>,
-    mut jobs: mpsc::UnboundedReceiver<Job>,
-) {
+async fn write_all(store: Store, status: Arc<Status>, metrics: Arc<Metrics>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
     // Whatever came while the last transaction ran goes into the next: the busier, the fewer transactions a call.
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         let count = batch.len();
-        write(&store, &node, &status, std::mem::take(&mut batch)).await;
+        write(&store, &status, std::mem::take(&mut batch)).await;
         metrics.written(count);
         status.unwritten.fetch_sub(count, Ordering::Relaxed);
     }
 }
 
-async fn write(store: &Store, node: &NodeName, status: &Status, batch: Vec<Job>) {
+async fn write(store: &Store, status: &Status, batch: Vec<Job>) {
     // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
-    let mut facts: Vec<Write> = Vec::new();
+    let mut facts: Vec<CallWrite> = Vec::new();
     for job in batch {
         match job {
-            Job::Facts(write) => facts.push(*write),
-            Job::Enter { call, endpoint, dialled } => {
+            Job::Facts(Write { call, first_seq, facts: new, record }) => {
+                facts.push(CallWrite { call, first_seq, facts: new, record });
+            }
+            Job::Enter(request) => {
                 append(store, status, std::mem::take(&mut facts)).await;
-                patiently(status, || store.enter(call, endpoint.as_ref(), &dialled.raw, node)).await;
+                patiently(store, status, Work::Enter(&request)).await;
             }
         }
     }
     append(store, status, facts).await;
 }
 
-async fn append(store: &Store, status: &Status, facts: Vec<Write>) {
+async fn append(store: &Store, status: &Status, facts: Vec<CallWrite>) {
     if facts.is_empty() {
         return;
     }
-    if patiently(status, || store.append(&facts)).await || facts.len() == 1 {
+    if patiently(store, status, Work::Append(&facts)).await || facts.len() == 1 {
         return;
     }
     // One of them is refused by the database itself: the others must not suffer.
     for write in facts {
-        patiently(status, || store.append(std::slice::from_ref(&write))).await;
+        patiently(store, status, Work::Append(std::slice::from_ref(&write))).await;
+    }
+}
+
+/// What is to be written by one transaction.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    Enter(&'a EnterRequest),
+    Append(&'a [CallWrite]),
+}
+
+impl Work<'_> {
+    async fn attempt(self, store: &Store) -> Result<(), StoreError> {
+        match self {
+            Self::Enter(request) => store.enter(request).await,
+            Self::Append(facts) => {
+                for call in store.append(facts).await? {
+                    tracing::error!(%call, "facts of a call that has no row");
+                }
+                Ok(())
+            }
+        }
     }
 }
 
 /// Tries until the database has answered. False if it refused, which no second attempt would change.
-async fn patiently<F>(status: &Status, mut attempt: impl FnMut() -> F) -> bool
-where
-    F: Future<Output = Result<(), crate::store::StoreError>>,
-{
+async fn patiently(store: &Store, status: &Status, work: Work<'_>) -> bool {
     loop {
-        match attempt().await {
+        match work.attempt(store).await {
             Ok(()) => {
                 status.postgres.store(true, Ordering::Relaxed);
                 return true;
             }
-            Err(error) if error.is_unavailable() => {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::OutcomeUnknown)) => {
                 if status.postgres.swap(false, Ordering::Relaxed) {
                     tracing::error!(%error, "the database is away; calls go on and their facts wait");
                 }
