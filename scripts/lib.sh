@@ -118,13 +118,13 @@ job() {
   return "$code"
 }
 
-# start COMMAND...: the same for what starts something and ends by itself: finish_start lets it come to its end, because
+# launch COMMAND...: the same for what starts something and ends by itself: finish_launch lets it come to its end, because
 # stopped in the middle it could leave something that nobody knows of.
-starting=''
-start() { starting=1; job "$@" || { starting=''; return 1; }; starting=''; }
-finish_start() {
+launching=''
+launch() { launching=1; job "$@" || { launching=''; return 1; }; launching=''; }
+finish_launch() {
   local i
-  [ -n "$starting" ] && [ -n "$job_pid" ] || return 0
+  [ -n "$launching" ] && [ -n "$job_pid" ] || return 0
   for ((i = 0; i < 800; i++)); do kill -0 "$job_pid" 2>/dev/null || break; sleep 0.05; done
 }
 
