@@ -18,7 +18,7 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 : "${CORDBOARD_ARI_PASSWORD:=cordboard-dev-only}"
 : "${CORDBOARD_MIN_ASTERISK:=22.10.1}"  # older ones lack fixes the daemon relies on
 
-say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+say() { printf '%s: %s\n' "$(basename -- "$0")" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # The state directory must be absolute: Asterisk and Postgres change their working directory.
