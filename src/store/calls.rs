@@ -1,0 +1,338 @@
+//! Reading calls: those left open for recovery, one with its facts, and lists.
+
+pub use super::writes::{CallWrite, EnterRequest};
+
+use super::columns::{maybe_code, maybe_time};
+use super::{Store, StoreError, reserve};
+use crate::core::fact::{Fact, Leg, Origin, Party};
+use crate::core::ids::{AgentId, AssignmentId, CallId, EndpointName, NumberId, OrganizationId};
+use crate::core::input::Admission;
+use crate::core::number::{E164, NumberClass, RegionCode};
+use crate::core::outcome::{Disposition, RefusalReason};
+use crate::core::record::{Quota, Record};
+use crate::policy::Decision;
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{FromRow, Row};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A call that has not come to its end, as far as the database knows.
+#[derive(Clone, Debug)]
+pub struct OpenCall {
+    /// Which call.
+    pub call: CallId,
+    /// All that happened, in order.
+    pub facts: Vec<Fact>,
+    /// The fold of that.
+    pub record: Record,
+    /// What was admitted; none for an emergency call.
+    pub admission: Option<Admission>,
+}
+
+/// A call as people read it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallRow {
+    /// Its id.
+    pub id: CallId,
+    /// The tenant's id.
+    pub organization_id: Option<OrganizationId>,
+    /// The tenant's name.
+    pub organization: Option<String>,
+    /// The agent's id.
+    pub agent_id: Option<AgentId>,
+    /// The agent's name.
+    pub agent: Option<String>,
+    /// The phone.
+    pub endpoint: Option<EndpointName>,
+    /// On which Asterisk.
+    pub node: String,
+    /// The number it was made from.
+    pub number_id: Option<NumberId>,
+    /// By which assignment.
+    pub assignment_id: Option<AssignmentId>,
+    /// By which trunk.
+    pub trunk: Option<String>,
+    /// What was dialled; none if it was erased.
+    pub dialled: Option<String>,
+    /// Whom it went to; none if it was erased or is not a number.
+    pub destination: Option<E164>,
+    /// What the called party saw as caller.
+    pub presented: Option<E164>,
+    /// The country called.
+    pub region: Option<RegionCode>,
+    /// The kind of number called.
+    pub class: Option<NumberClass>,
+    /// The day on which it is counted.
+    pub day: Option<jiff::civil::Date>,
+    /// What became of its quota.
+    pub quota: Quota,
+    /// By which door it was asked for.
+    pub origin: Option<Origin>,
+    /// An emergency call.
+    pub emergency: bool,
+    /// When the agent asked.
+    pub requested_at: Option<Timestamp>,
+    /// When the rules had their say.
+    pub decided_at: Option<Timestamp>,
+    /// When the INVITE left for the carrier.
+    pub invite_sent_at: Option<Timestamp>,
+    /// When the customer's phone began to ring.
+    pub ringing_at: Option<Timestamp>,
+    /// When the customer picked up.
+    pub answered_at: Option<Timestamp>,
+    /// When the first leg ended, or the call was refused.
+    pub ended_at: Option<Timestamp>,
+    /// When nothing of it was left in Asterisk.
+    pub settled_at: Option<Timestamp>,
+    /// Which leg ended first.
+    pub first_end: Option<Leg>,
+    /// Who wanted it to end.
+    pub hung_up_by: Option<Party>,
+    /// Q.850 cause.
+    pub cause: Option<u16>,
+    /// SIP status behind it.
+    pub sip_code: Option<u16>,
+    /// Why it was refused.
+    pub refusal: Option<RefusalReason>,
+    /// What the agent was told.
+    pub refusal_sentence: Option<String>,
+    /// How it ended.
+    pub disposition: Option<Disposition>,
+    /// How long the customer's phone rang.
+    pub ring_ms: Option<i64>,
+    /// How long the two talked.
+    pub talk_ms: Option<i64>,
+    /// Times are a best guess.
+    pub estimated: bool,
+}
+
+impl FromRow<'_, PgRow> for CallRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            organization_id: row.try_get("organization_id")?,
+            organization: row.try_get("organization")?,
+            agent_id: row.try_get("agent_id")?,
+            agent: row.try_get("agent")?,
+            endpoint: row.try_get("endpoint")?,
+            node: row.try_get("node")?,
+            number_id: row.try_get("number_id")?,
+            assignment_id: row.try_get("assignment_id")?,
+            trunk: row.try_get("trunk")?,
+            dialled: row.try_get("dialled")?,
+            destination: row.try_get("destination")?,
+            presented: row.try_get("presented")?,
+            region: row.try_get("region")?,
+            class: row.try_get("class")?,
+            day: row.try_get::<Option<jiff_sqlx::Date>, _>("day")?.map(jiff_sqlx::Date::to_jiff),
+            quota: row.try_get("quota")?,
+            origin: row.try_get("origin")?,
+            emergency: row.try_get("emergency")?,
+            requested_at: maybe_time(row, "requested_at")?,
+            decided_at: maybe_time(row, "decided_at")?,
+            invite_sent_at: maybe_time(row, "invite_sent_at")?,
+            ringing_at: maybe_time(row, "ringing_at")?,
+            answered_at: maybe_time(row, "answered_at")?,
+            ended_at: maybe_time(row, "ended_at")?,
+            settled_at: maybe_time(row, "settled_at")?,
+            first_end: row.try_get("first_end")?,
+            hung_up_by: row.try_get("hung_up_by")?,
+            cause: maybe_code(row, "cause")?,
+            sip_code: maybe_code(row, "sip_code")?,
+            refusal: row.try_get("refusal")?,
+            refusal_sentence: row.try_get("refusal_sentence")?,
+            disposition: row.try_get("disposition")?,
+            ring_ms: row.try_get("ring_ms")?,
+            talk_ms: row.try_get("talk_ms")?,
+            estimated: row.try_get("estimated")?,
+        })
+    }
+}
+
+/// Which calls to list; all fields together, none of them for all calls.
+#[derive(Clone, Debug, Default)]
+pub struct CallFilter {
+    /// Of this tenant.
+    pub organization: Option<OrganizationId>,
+    /// Of this agent.
+    pub agent: Option<AgentId>,
+    /// From this number.
+    pub number: Option<NumberId>,
+    /// With this end.
+    pub disposition: Option<Disposition>,
+    /// Asked for at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Asked for before this moment.
+    pub until: Option<Timestamp>,
+    /// Not ended yet, or ended.
+    pub open: Option<bool>,
+}
+
+macro_rules! call_rows {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.*, n.dialled, n.destination, n.presented, o.slug AS organization, g.name AS agent
+             FROM calls c
+             LEFT JOIN call_numbers n ON n.call_id = c.id
+             LEFT JOIN organizations o ON o.id = c.organization_id
+             LEFT JOIN agents g ON g.id = c.agent_id ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// The calls of a node that have not come to their end, oldest first: for recovery.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked, or a stored fact cannot be read.
+    pub async fn open_calls(&self, node: &str) -> Result<Vec<OpenCall>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.id, c.organization_id, c.agent_id, c.endpoint, c.number_id, c.trunk, n.presented, n.destination,
+                coalesce(t.plus, true) AS plus
+             FROM calls c LEFT JOIN call_numbers n ON n.call_id = c.id LEFT JOIN trunks t ON t.name = c.trunk
+             WHERE c.node = $1 AND c.settled_at IS NULL ORDER BY c.id",
+        )
+        .bind(node)
+        .fetch_all(&self.pool)
+        .await?;
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
+        let stored = sqlx::query("SELECT call_id, body FROM call_facts WHERE call_id = ANY($1) ORDER BY call_id, seq")
+            .bind(&ids)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut facts: BTreeMap<CallId, Vec<Fact>> = BTreeMap::new();
+        for row in &stored {
+            let call: CallId = row.try_get("call_id")?;
+            facts.entry(call).or_default().push(fact(row, call)?);
+        }
+        rows.iter()
+            .map(|row| {
+                let call = row.try_get("id")?;
+                let admission = reserve::admission(row).map_err(StoreError::reading("calls", call))?;
+                let facts = facts.remove(&call).unwrap_or_default();
+                Ok(OpenCall { call, record: Record::of(&facts), facts, admission })
+            })
+            .collect()
+    }
+
+    /// One call, if it is the organization's; any call if none is given.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such call, or the database cannot be asked.
+    pub async fn call(&self, call: CallId, organization: Option<OrganizationId>) -> Result<CallRow, StoreError> {
+        sqlx::query_as(call_rows!("WHERE c.id = $1 AND ($2 IS NULL OR c.organization_id = $2)"))
+            .bind(call.0)
+            .bind(organization.map(|o| o.0))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::reading("calls", call))?
+            .ok_or_else(|| StoreError::NotFound { what: "call", key: call.to_string() })
+    }
+
+    /// Calls, newest first: at most `limit` of those older than `before`.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn list_calls(
+        &self,
+        filter: &CallFilter,
+        before: Option<CallId>,
+        limit: u32,
+    ) -> Result<Vec<CallRow>, StoreError> {
+        sqlx::query_as(call_rows!(
+            "WHERE ($1 IS NULL OR c.organization_id = $1) AND ($2 IS NULL OR c.agent_id = $2)
+                AND ($3 IS NULL OR c.number_id = $3) AND ($4 IS NULL OR c.disposition = $4)
+                AND ($5 IS NULL OR c.requested_at >= $5) AND ($6 IS NULL OR c.requested_at < $6)
+                AND ($7 IS NULL OR (c.settled_at IS NULL) = $7) AND ($8 IS NULL OR c.id < $8)
+             ORDER BY c.id DESC LIMIT $9"
+        ))
+        .bind(filter.organization.map(|o| o.0))
+        .bind(filter.agent.map(|a| a.0))
+        .bind(filter.number.map(|n| n.0))
+        .bind(filter.disposition.map(Disposition::as_str))
+        .bind(filter.since.map(super::columns::at))
+        .bind(filter.until.map(super::columns::at))
+        .bind(filter.open)
+        .bind(before.map(|b| b.0))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::reading("calls", ""))
+    }
+
+    /// All that happened in a call, in order.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked, or a stored fact cannot be read.
+    pub async fn facts(&self, call: CallId) -> Result<Vec<Fact>, StoreError> {
+        let rows = sqlx::query("SELECT body FROM call_facts WHERE call_id = $1 ORDER BY seq")
+            .bind(call.0)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| fact(row, call)).collect()
+    }
+
+    /// Why a call was made from its number, or refused; none if the rules were not asked.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked, or what is stored cannot be read.
+    pub async fn decision(&self, call: CallId) -> Result<Option<Decision>, StoreError> {
+        let decision: Option<Json<Decision>> = sqlx::query_scalar("SELECT body FROM call_decisions WHERE call_id = $1")
+            .bind(call.0)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::reading("call_decisions", call))?;
+        Ok(decision.map(|Json(decision)| decision))
+    }
+
+    /// Calls whose row is not the fold of their facts: there are none, unless somebody wrote to the tables by hand.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn miscounted_days(&self) -> Result<Vec<Miscount>, StoreError> {
+        Ok(sqlx::query_as(MISCOUNTED).fetch_all(&self.pool).await?)
+    }
+}
+
+fn fact(row: &PgRow, call: CallId) -> Result<Fact, StoreError> {
+    let Json(fact) = row.try_get("body").map_err(StoreError::reading("call_facts", call))?;
+    Ok(fact)
+}
+
+/// A counter that is not the number of calls it should have counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+pub struct Miscount {
+    /// `number`, `assignment` or `agent`.
+    pub what: String,
+    /// Its id.
+    pub id: Uuid,
+    /// What the counter says.
+    pub counted: i32,
+    /// What the calls say.
+    pub calls: i32,
+}
+
+const MISCOUNTED: &str = "
+    WITH held AS (SELECT number_id, assignment_id, agent_id, day FROM calls WHERE quota IN ('reserved', 'committed')),
+    calls AS (
+        SELECT 'number' AS what, number_id AS id, day, count(*)::int AS n FROM held GROUP BY 2, 3
+        UNION ALL SELECT 'assignment', assignment_id, day, count(*)::int FROM held GROUP BY 2, 3
+        UNION ALL SELECT 'agent', agent_id, day, count(*)::int FROM held GROUP BY 2, 3
+    ), counters AS (
+        SELECT 'number' AS what, number_id AS id, day, used FROM number_days
+        UNION ALL SELECT 'assignment', assignment_id, day, used FROM assignment_days
+        UNION ALL SELECT 'agent', agent_id, day, used FROM agent_days
+    )
+    SELECT what, id, coalesce(used, 0) AS counted, coalesce(n, 0) AS calls
+    FROM calls FULL JOIN counters USING (what, id, day)
+    WHERE coalesce(used, 0) <> coalesce(n, 0) ORDER BY what, id";

@@ -1,0 +1,270 @@
+//! The phone numbers that are ours.
+
+use super::{Store, StoreError, columns};
+use crate::core::ids::{NumberId, OrganizationId, TrunkName};
+use crate::core::number::{E164, RegionCode};
+use crate::policy::NumberState;
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::postgres::PgRow;
+use sqlx::{Acquire, FromRow, PgConnection, Row};
+
+/// A number to be.
+#[derive(Clone, Debug)]
+pub struct NewNumber {
+    /// The number.
+    pub e164: E164,
+    /// Whose; none: it waits in the inventory.
+    pub organization: Option<OrganizationId>,
+    /// Its country.
+    pub region: Option<RegionCode>,
+    /// A name for people.
+    pub friendly_name: Option<String>,
+    /// Who sold it to us.
+    pub provider: Option<String>,
+    /// The trunk that can present it; none: the only trunk, if there is just one.
+    pub trunk: Option<TrunkName>,
+    /// Calls a day over all agents.
+    pub daily_limit: Option<u32>,
+}
+
+/// A number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NumberRow {
+    /// The id.
+    pub id: NumberId,
+    /// The number.
+    pub e164: E164,
+    /// The tenant's id.
+    pub organization_id: Option<OrganizationId>,
+    /// The tenant's short name.
+    pub organization: Option<String>,
+    /// Its country.
+    pub region: Option<RegionCode>,
+    /// A name for people.
+    pub friendly_name: Option<String>,
+    /// Who sold it to us.
+    pub provider: Option<String>,
+    /// The trunk that presents it.
+    pub trunk: Option<TrunkName>,
+    /// Calls a day over all agents.
+    pub daily_limit: Option<u32>,
+    /// What state it is in.
+    pub state: NumberState,
+    /// The one number the tenant is known by.
+    pub is_primary: bool,
+    /// Agents it is assigned to.
+    pub agents: i64,
+    /// Since when we know it.
+    pub created_at: Timestamp,
+}
+
+impl FromRow<'_, PgRow> for NumberRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            e164: row.try_get("e164")?,
+            organization_id: row.try_get("organization_id")?,
+            organization: row.try_get("organization")?,
+            region: row.try_get("region")?,
+            friendly_name: row.try_get("friendly_name")?,
+            provider: row.try_get("provider")?,
+            trunk: row.try_get("trunk")?,
+            daily_limit: columns::maybe_count(row, "daily_limit")?,
+            state: row.try_get("state")?,
+            is_primary: row.try_get("is_primary")?,
+            agents: row.try_get("agents")?,
+            created_at: columns::time(row, "created_at")?,
+        })
+    }
+}
+
+/// What became of one number of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum Imported {
+    /// It is new.
+    Added,
+    /// It was there already, and was left as it is.
+    Skipped,
+    /// It breaks a rule.
+    Error {
+        /// What is wrong.
+        message: String,
+    },
+}
+
+macro_rules! number_rows {
+    ($rest:literal) => {
+        concat!(
+            "SELECT n.*, o.slug AS organization, t.name AS trunk,
+                (SELECT count(*) FROM assignments a WHERE a.number_id = n.id AND a.ends_at IS NULL) AS agents
+             FROM numbers n
+             LEFT JOIN organizations o ON o.id = n.organization_id
+             LEFT JOIN trunks t ON t.id = n.trunk_id ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Adds a number.
+    ///
+    /// # Errors
+    ///
+    /// If we have it already, it breaks a rule, or the database cannot be asked.
+    pub async fn add_number(&self, new: &NewNumber) -> Result<NumberRow, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        if !insert(&mut connection, new).await? {
+            let name = "numbers_e164_is_unique".to_owned();
+            return Err(StoreError::Constraint { name, message: "that number is in the inventory already".to_owned() });
+        }
+        drop(connection);
+        self.number(new.e164, None).await
+    }
+
+    /// Adds many numbers in one transaction. Those we have are left as they are, wrong ones are named and left out.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked. Then none was added.
+    pub async fn import_numbers(&self, rows: &[NewNumber]) -> Result<Vec<Imported>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let mut results = Vec::with_capacity(rows.len());
+        for new in rows {
+            let mut attempt = transaction.begin().await?;
+            results.push(match insert(&mut attempt, new).await {
+                Ok(added) => {
+                    attempt.commit().await?;
+                    if added { Imported::Added } else { Imported::Skipped }
+                }
+                Err(error) if matches!(error, StoreError::Constraint { .. } | StoreError::NotFound { .. }) => {
+                    attempt.rollback().await?;
+                    Imported::Error { message: error.to_string() }
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        transaction.commit().await?;
+        Ok(results)
+    }
+
+    /// The numbers of a tenant, or all of them; in one state, or any.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn numbers(
+        &self,
+        organization: Option<OrganizationId>,
+        state: Option<NumberState>,
+    ) -> Result<Vec<NumberRow>, StoreError> {
+        sqlx::query_as(number_rows!(
+            "WHERE ($1 IS NULL OR n.organization_id = $1) AND ($2 IS NULL OR n.state = $2) ORDER BY n.e164"
+        ))
+        .bind(organization.map(|o| o.0))
+        .bind(state.map(NumberState::as_str))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::reading("numbers", ""))
+    }
+
+    /// One number, if it is the organization's; any number if none is given.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such number, or the database cannot be asked.
+    pub async fn number(&self, e164: E164, organization: Option<OrganizationId>) -> Result<NumberRow, StoreError> {
+        sqlx::query_as(number_rows!("WHERE n.e164 = $1 AND ($2 IS NULL OR n.organization_id = $2)"))
+            .bind(e164.to_string())
+            .bind(organization.map(|o| o.0))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::reading("numbers", e164))?
+            .ok_or_else(|| StoreError::NotFound { what: "number", key: e164.to_string() })
+    }
+
+    /// Puts a number into another state: to rest, out of use, or back. To retire it, see
+    /// [`retire_number`](Self::retire_number).
+    ///
+    /// # Errors
+    ///
+    /// If there is no such number, the state does not suit its owner, or the database cannot be asked.
+    pub async fn set_number_state(&self, number: NumberId, state: NumberState) -> Result<(), StoreError> {
+        let done = sqlx::query("UPDATE numbers SET state = $2 WHERE id = $1")
+            .bind(number.0)
+            .bind(state.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "number", key: number.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Takes a number out of use for good: its assignments end.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such number, or the database cannot be asked.
+    pub async fn retire_number(&self, number: NumberId) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        super::assignments::end_all_of(&mut transaction, number).await?;
+        let done = sqlx::query("UPDATE numbers SET state = 'retired', is_primary = false WHERE id = $1")
+            .bind(number.0)
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "number", key: number.to_string() });
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Gives a number back to the inventory: its assignments end, and it is nobody's.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such number, or the database cannot be asked.
+    pub async fn release_number(&self, number: NumberId) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        super::assignments::end_all_of(&mut transaction, number).await?;
+        let done = sqlx::query(
+            "UPDATE numbers SET organization_id = NULL, state = 'available', is_primary = false WHERE id = $1",
+        )
+        .bind(number.0)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NotFound { what: "number", key: number.to_string() });
+        }
+        Ok(transaction.commit().await?)
+    }
+}
+
+/// Whether it was added; it is not if it is there already.
+async fn insert(connection: &mut PgConnection, new: &NewNumber) -> Result<bool, StoreError> {
+    let trunk = match &new.trunk {
+        None => None,
+        Some(name) => {
+            let id: Option<uuid::Uuid> = sqlx::query_scalar("SELECT id FROM trunks WHERE name = $1")
+                .bind(name.as_ref())
+                .fetch_optional(&mut *connection)
+                .await?;
+            Some(id.ok_or_else(|| StoreError::NotFound { what: "trunk", key: name.to_string() })?)
+        }
+    };
+    let done = sqlx::query(
+        "INSERT INTO numbers (e164, organization_id, region, friendly_name, provider, trunk_id, daily_limit)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (e164) DO NOTHING",
+    )
+    .bind(new.e164.to_string())
+    .bind(new.organization.map(|o| o.0))
+    .bind(new.region.map(|region| region.to_string()))
+    .bind(&new.friendly_name)
+    .bind(&new.provider)
+    .bind(trunk)
+    .bind(new.daily_limit.map(columns::limit))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,258 @@
+//! What the daemon writes of calls under way: facts, the row they fold to, and the quota they give back.
+
+use super::columns::{at, clean};
+use super::{Store, StoreError};
+use crate::core::fact::Fact;
+use crate::core::ids::{CallId, EndpointName, NodeName, TrunkName};
+use crate::core::number::E164;
+use crate::core::record::Record;
+use serde::Serialize;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A call that is not decided by the database: an emergency call, or one refused without asking it.
+#[derive(Clone, Debug)]
+pub struct EnterRequest {
+    /// The call's id.
+    pub call: CallId,
+    /// The agent's phone, if it is known. If it belongs to an agent, the call is the agent's.
+    pub endpoint: Option<EndpointName>,
+    /// What was dialled, as it came.
+    pub dialled_raw: String,
+    /// On which Asterisk.
+    pub node: NodeName,
+    /// By which trunk it leaves, if it does.
+    pub trunk: Option<TrunkName>,
+    /// What the called party sees as caller, if it leaves.
+    pub presented: Option<E164>,
+    /// Its facts so far, from the first on; may be empty.
+    pub facts: Vec<Fact>,
+}
+
+/// What is new of a call.
+#[derive(Clone, Debug)]
+pub struct CallWrite {
+    /// Which call.
+    pub call: CallId,
+    /// The sequence number of the first of `facts`.
+    pub first_seq: u32,
+    /// What happened.
+    pub facts: Vec<Fact>,
+    /// The fold of all its facts up to the last of these.
+    pub record: Record,
+}
+
+/// The record as the statements below take it apart.
+#[derive(Serialize)]
+struct Row_<'a> {
+    id: CallId,
+    #[serde(flatten)]
+    record: &'a Record,
+    ring_ms: Option<i64>,
+    talk_ms: Option<i64>,
+    refusal_sentence: Option<&'static str>,
+}
+
+impl<'a> Row_<'a> {
+    fn of(id: CallId, record: &'a Record) -> Self {
+        let refusal_sentence = record.refusal.map(crate::core::outcome::RefusalReason::sentence);
+        Self { id, record, ring_ms: record.ring_ms(), talk_ms: record.talk_ms(), refusal_sentence }
+    }
+}
+
+#[derive(Default)]
+struct FactRows {
+    calls: Vec<Uuid>,
+    seqs: Vec<i32>,
+    ats: Vec<jiff_sqlx::Timestamp>,
+    kinds: Vec<&'static str>,
+    bodies: Vec<serde_json::Value>,
+}
+
+impl FactRows {
+    fn add(&mut self, call: CallId, first_seq: u32, facts: &[Fact]) {
+        for (seq, fact) in (first_seq..).zip(facts) {
+            self.calls.push(call.0);
+            self.seqs.push(super::columns::limit(seq));
+            self.ats.push(at(fact.at()));
+            self.kinds.push(fact.kind());
+            self.bodies.push(serde_json::to_value(fact).unwrap_or_default());
+        }
+    }
+
+    /// Facts of calls that have no row are left out: they are reported by the fold.
+    async fn insert(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        if self.calls.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO call_facts (call_id, seq, at, kind, body)
+             SELECT f.call_id, f.seq, f.at, f.kind, f.body
+             FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::jsonb[]) AS f (call_id, seq, at, kind, body)
+             JOIN calls c ON c.id = f.call_id
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.calls)
+        .bind(self.seqs)
+        .bind(self.ats)
+        .bind(self.kinds)
+        .bind(self.bodies)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+const ENTER: &str = "
+    WITH call AS (
+        INSERT INTO calls (id, organization_id, agent_id, endpoint, day, node, trunk, refusal, refusal_sentence, facts, origin,
+            emergency, agent_channel, requested_at, decided_at, ended_at, settled_at, disposition)
+        SELECT r.id, g.organization_id, g.id, $2, cordboard_local_day(o.time_zone), $3, $4, r.refusal, r.refusal_sentence,
+            r.facts, r.origin, r.emergency, r.agent_channel, r.requested_at, r.decided_at, r.ended_at, r.settled_at,
+            r.disposition
+        FROM jsonb_to_record($1) AS r (id uuid, refusal text, refusal_sentence text, facts int, origin text, emergency boolean,
+            agent_channel text, requested_at timestamptz, decided_at timestamptz, ended_at timestamptz,
+            settled_at timestamptz, disposition text)
+        LEFT JOIN agents g ON g.endpoint = $2
+        LEFT JOIN organizations o ON o.id = g.organization_id
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id
+    )
+    INSERT INTO call_numbers (call_id, dialled, presented) SELECT id, $5, $6 FROM call";
+
+/// The newest record of each call becomes its row. The rows are locked in the order of their ids. What was there when the call
+/// was decided stands. Quota goes from reserved to committed or refunded, once, and nowhere else.
+const FOLD: &str = "
+    WITH incoming AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset($1) AS r (id uuid, facts int, origin text, emergency boolean, agent_channel text,
+            customer_channel text, requested_at timestamptz, decided_at timestamptz, agent_dialled_at timestamptz,
+            agent_answered_at timestamptz, customer_dialled_at timestamptz, invite_sent_at timestamptz,
+            early_media_at timestamptz, ringing_at timestamptz, answered_at timestamptz, ended_at timestamptz, first_end text,
+            hung_up_by text, cause int, sip_code int, quota text, refusal text, refusal_sentence text, disposition text,
+            settled_at timestamptz, estimated boolean, ring_ms bigint, talk_ms bigint)
+    ), locked AS MATERIALIZED (
+        SELECT c.id, c.quota, c.facts FROM calls c JOIN incoming i ON i.id = c.id ORDER BY c.id FOR NO KEY UPDATE OF c
+    ), folded AS (
+        UPDATE calls c SET
+            facts = i.facts,
+            origin = coalesce(c.origin, i.origin),
+            emergency = i.emergency,
+            requested_at = coalesce(c.requested_at, i.requested_at),
+            decided_at = coalesce(c.decided_at, i.decided_at),
+            refusal = coalesce(c.refusal, i.refusal),
+            refusal_sentence = coalesce(c.refusal_sentence, i.refusal_sentence),
+            agent_channel = i.agent_channel, customer_channel = i.customer_channel,
+            agent_dialled_at = i.agent_dialled_at, agent_answered_at = i.agent_answered_at,
+            customer_dialled_at = i.customer_dialled_at, invite_sent_at = i.invite_sent_at,
+            early_media_at = i.early_media_at, ringing_at = i.ringing_at, answered_at = i.answered_at,
+            ended_at = i.ended_at, first_end = i.first_end, hung_up_by = i.hung_up_by, cause = i.cause,
+            sip_code = i.sip_code, disposition = i.disposition, settled_at = i.settled_at, estimated = i.estimated,
+            ring_ms = i.ring_ms, talk_ms = i.talk_ms,
+            quota = CASE WHEN l.quota = 'reserved' AND i.quota IN ('committed', 'refunded') THEN i.quota ELSE l.quota END
+        FROM incoming i, locked l
+        WHERE i.id = c.id AND l.id = c.id AND l.facts < i.facts
+        RETURNING c.id, l.quota = 'reserved' AND c.quota = 'refunded' AS refunded, c.day, c.agent_id, c.number_id,
+            c.assignment_id
+    )
+    SELECT i.id, l.id IS NOT NULL AS known, coalesce(f.refunded, false) AS refunded, f.day, f.agent_id, f.number_id,
+        f.assignment_id
+    FROM incoming i LEFT JOIN locked l ON l.id = i.id LEFT JOIN folded f ON f.id = i.id
+    WHERE l.id IS NULL OR f.refunded";
+
+macro_rules! give_back {
+    ($table:literal, $id:literal) => {
+        concat!(
+            "WITH back AS MATERIALIZED (
+                SELECT id, day, count(*)::int AS n FROM unnest($1::uuid[], $2::date[]) AS u (id, day) GROUP BY id, day
+            ), locked AS MATERIALIZED (
+                SELECT d.", $id, " AS id, d.day FROM ", $table, " d JOIN back b ON b.id = d.", $id, " AND b.day = d.day
+                ORDER BY 1, 2 FOR NO KEY UPDATE OF d
+            )
+            UPDATE ", $table, " d SET used = greatest(d.used - b.n, 0) FROM back b, locked l
+            WHERE b.id = d.", $id, " AND b.day = d.day AND l.id = b.id AND l.day = b.day"
+        )
+    };
+}
+
+/// In the order in which they are locked.
+const GIVE_BACK: [&str; 3] = [
+    give_back!("number_days", "number_id"),
+    give_back!("assignment_days", "assignment_id"),
+    give_back!("agent_days", "agent_id"),
+];
+
+impl Store {
+    /// Writes the row of a call that the database does not decide. Doing it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn enter(&self, request: &EnterRequest) -> Result<(), StoreError> {
+        let mut facts = FactRows::default();
+        facts.add(request.call, 0, &request.facts);
+        let record = Record::of(&request.facts);
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(ENTER)
+            .bind(Json(Row_::of(request.call, &record)))
+            .bind(request.endpoint.as_ref().map(AsRef::as_ref))
+            .bind(request.node.as_ref())
+            .bind(request.trunk.as_ref().map(AsRef::as_ref))
+            .bind(clean(&request.dialled_raw))
+            .bind(request.presented.map(|number| number.to_string()))
+            .execute(&mut *transaction)
+            .await?;
+        facts.insert(&mut transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Writes what is new of some calls: facts, rows and given-back quota, in one transaction. Doing it again, or in another
+    /// order, changes nothing: a fact is stored once, an older record does not replace a newer one, and quota is given back
+    /// when the row goes from reserved to refunded, which happens once.
+    ///
+    /// Returns the calls that have no row; of those nothing was stored.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked. If the connection is lost during the commit, do it again.
+    pub async fn append(&self, batch: &[CallWrite]) -> Result<Vec<CallId>, StoreError> {
+        let mut facts = FactRows::default();
+        let mut newest: BTreeMap<Uuid, &CallWrite> = BTreeMap::new();
+        for write in batch {
+            facts.add(write.call, write.first_seq, &write.facts);
+            let slot = newest.entry(write.call.0).or_insert(write);
+            if slot.record.facts < write.record.facts {
+                *slot = write;
+            }
+        }
+        if newest.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<_> = newest.values().map(|write| Row_::of(write.call, &write.record)).collect();
+
+        let mut transaction = self.pool.begin().await?;
+        let folded = sqlx::query(FOLD).bind(Json(rows)).fetch_all(&mut *transaction).await?;
+        facts.insert(&mut transaction).await?;
+        let mut unknown = Vec::new();
+        let mut days: Vec<jiff_sqlx::Date> = Vec::new();
+        let mut owners: [Vec<Uuid>; 3] = Default::default();
+        for row in &folded {
+            if row.try_get("known")? {
+                days.push(row.try_get("day")?);
+                for (ids, column) in owners.iter_mut().zip(["number_id", "assignment_id", "agent_id"]) {
+                    ids.push(row.try_get(column)?);
+                }
+            } else {
+                unknown.push(row.try_get("id")?);
+            }
+        }
+        if !days.is_empty() {
+            for (statement, ids) in GIVE_BACK.into_iter().zip(owners) {
+                sqlx::query(statement).bind(ids).bind(days.clone()).execute(&mut *transaction).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(unknown)
+    }
+}
