@@ -1,5 +1,11 @@
 //! Cordboard makes an Asterisk server a calling floor.
 
+pub mod ari;
+pub mod cli;
+pub mod config;
 pub mod core;
+pub mod daemon;
+pub mod numbering;
 pub mod policy;
 pub mod store;
+pub mod telemetry;

@@ -1,6 +1,6 @@
 //! What the engine asks of the shell.
 
-use super::ids::{BridgeId, ChannelId, ChannelName, EndpointName, RequestId, TrunkName};
+use super::ids::{BridgeId, ChannelId, EndpointName, RequestId, TrunkName};
 use super::input::Dialled;
 use super::number::E164;
 use super::outcome::{HangupCause, RefusalReason};
@@ -34,8 +34,8 @@ pub enum Command {
     SetPeer {
         /// The leg.
         channel: ChannelId,
-        /// Whom it takes with it.
-        peer: ChannelName,
+        /// Whom it takes with it; need not exist yet.
+        peer: ChannelId,
     },
     /// Put channels into the bridge.
     AddToBridge {
@@ -91,12 +91,12 @@ pub struct ChannelSpec {
     pub channel: ChannelId,
     /// Whom it will call.
     pub target: Target,
-    /// What the called party sees as caller.
-    pub present: E164,
+    /// What the called party sees as caller; never empty towards a carrier.
+    pub present: Option<E164>,
     /// The agent's channel: gives the codecs, and subscribes us to that channel's end.
     pub originator: Option<ChannelId>,
     /// The leg that ends when this one does.
-    pub peer: Option<ChannelName>,
+    pub peer: Option<ChannelId>,
     /// Asterisk ends it after this many seconds, whatever happens; none for emergency calls.
     pub max_call_s: Option<u32>,
 }

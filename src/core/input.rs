@@ -49,6 +49,8 @@ pub enum Input {
         call: CallId,
         /// What they said.
         verdict: Verdict,
+        /// When, as it is stored.
+        at: Timestamp,
     },
     /// Something happened to a channel.
     Channel {
@@ -149,10 +151,7 @@ pub struct Admission {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChannelEvent {
     /// It is in our application: from here on it can be told what to do.
-    Started {
-        /// Asterisk's name for it.
-        name: ChannelName,
-    },
+    Started,
     /// Its INVITE leaves.
     DialBegan,
     /// Audio before the answer.

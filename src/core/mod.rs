@@ -2,10 +2,14 @@
 //! [`Fact`](fact::Fact)s to store and [`Command`](command::Command)s to carry out go out, so that everything that can go
 //! wrong is a test that runs in microseconds.
 
+pub mod call;
 pub mod command;
+pub mod engine;
 pub mod fact;
 pub mod ids;
 pub mod input;
 pub mod number;
 pub mod outcome;
+pub mod phase;
 pub mod record;
+pub mod settings;

@@ -1,6 +1,6 @@
 //! How a call ended, why it was refused, and what a phone is told: the tables between Q.850, SIP and our own words.
 
-use super::fact::Party;
+use super::fact::{Leg, Party};
 use super::record::Record;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -105,11 +105,14 @@ impl Disposition {
         if record.agent_was_called() && record.agent_answered_at.is_none() {
             return Self::AgentUnavailable;
         }
-        match record.first_end {
-            Some(super::fact::Leg::Customer) => Self::of_unanswered(record.cause, record.sip_code),
-            Some(super::fact::Leg::Agent) => Self::Cancelled,
-            None if record.customer_dialled_at.is_some() && record.invite_sent_at.is_none() => Self::UnknownOutcome,
-            None => Self::Failed,
+        let ordered = record.customer_dialled_at.is_some();
+        if ordered && record.invite_sent_at.is_none() && record.customer_ended_at.is_some() && record.cause.is_none() {
+            return Self::UnknownOutcome;
+        }
+        match (record.first_end, record.hung_up_by) {
+            (Some(Leg::Customer), _) => Self::of_unanswered(record.cause, record.sip_code),
+            (Some(Leg::Agent) | None, Some(Party::System) | None) => Self::Failed,
+            (Some(Leg::Agent) | None, Some(Party::Agent | Party::Customer | Party::Api)) => Self::Cancelled,
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Record {
     pub customer_channel: Option<ChannelId>,
     /// When the agent's phone was told to ring (click-to-call).
     pub agent_dialled_at: Option<Timestamp>,
+    /// When the agent's phone began to ring (click-to-call).
+    pub agent_ringing_at: Option<Timestamp>,
     /// When the agent picked up (click-to-call).
     pub agent_answered_at: Option<Timestamp>,
     /// When the order to dial the customer was given.
@@ -41,6 +43,12 @@ pub struct Record {
     pub ended_at: Option<Timestamp>,
     /// Which leg ended first.
     pub first_end: Option<Leg>,
+    /// When the agent's channel was gone.
+    pub agent_ended_at: Option<Timestamp>,
+    /// When the customer's channel was gone.
+    pub customer_ended_at: Option<Timestamp>,
+    /// When somebody first wanted it to end.
+    pub hangup_asked_at: Option<Timestamp>,
     /// Who wanted it to end.
     pub hung_up_by: Option<Party>,
     /// Q.850 cause of the leg that decides: the customer's, or the agent's if the customer was never called.
@@ -121,7 +129,7 @@ impl Record {
                 self.agent_dialled_at = Some(at);
                 self.agent_channel = Some(channel.clone());
             }
-            Fact::AgentRinging { .. } => {}
+            Fact::AgentRinging { at } => first(&mut self.agent_ringing_at, at),
             Fact::AgentAnswered { at } => first(&mut self.agent_answered_at, at),
             Fact::CustomerDialled { at, ref channel } => {
                 self.customer_dialled_at = Some(at);
@@ -136,13 +144,19 @@ impl Record {
             Fact::EarlyMedia { at } => first(&mut self.early_media_at, at),
             Fact::Ringing { at } => first(&mut self.ringing_at, at),
             Fact::Answered { at } => first(&mut self.answered_at, at),
-            Fact::HangupAsked { by, .. } => {
+            Fact::HangupAsked { at, by } => {
+                first(&mut self.hangup_asked_at, at);
                 self.hung_up_by.get_or_insert(by);
             }
             Fact::LegEnded { at, leg, cause, sip_code } => {
                 first(&mut self.ended_at, at);
                 self.first_end.get_or_insert(leg);
-                let decides = leg == Leg::Customer || self.customer_dialled_at.is_none();
+                match leg {
+                    Leg::Agent => first(&mut self.agent_ended_at, at),
+                    Leg::Customer => first(&mut self.customer_ended_at, at),
+                }
+                let decides =
+                    leg == Leg::Customer || (self.customer_dialled_at.is_none() && self.customer_ended_at.is_none());
                 if decides {
                     self.cause = cause;
                     self.sip_code = sip_code;

@@ -1,6 +1,6 @@
 //! What was decided, with every candidate and every reason. Kept with the call, so that an agent or an admin can read why.
 
-use super::snapshot::{Candidate, NumberState};
+use super::snapshot::{Agent, Candidate, NumberState};
 use crate::core::ids::{AssignmentId, NumberId};
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::RefusalReason;
@@ -124,6 +124,17 @@ impl fmt::Display for Reason {
 }
 
 impl Decision {
+    /// A decision in which no number was weighed.
+    pub fn empty(agent: &Agent) -> Self {
+        Self {
+            refusal: None,
+            agent_used_today: agent.used_today,
+            agent_daily_limit: agent.daily_limit,
+            ranked: Vec::new(),
+            discarded: Vec::new(),
+        }
+    }
+
     /// What the agent is told if the call is refused, with the limit that was reached.
     pub fn sentence(&self) -> Option<String> {
         let refusal = self.refusal?;

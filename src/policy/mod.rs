@@ -11,7 +11,8 @@
 //! 5. The store takes the first of the ranked numbers that still fits when its row is locked.
 
 pub mod decision;
-
+pub mod emergency;
+mod emergency_table;
 pub mod rank;
 pub mod rules;
 pub mod snapshot;

@@ -18,7 +18,7 @@ pub mod organizations;
 mod reserve;
 pub mod tokens;
 pub mod trunks;
-mod writes;
+pub mod writes;
 
 pub use error::StoreError;
 

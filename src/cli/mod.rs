@@ -1,0 +1,5 @@
+//! The command line.
+
+mod serve;
+
+pub use serve::serve;

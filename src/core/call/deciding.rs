@@ -1,0 +1,168 @@
+//! From the request to the first channel: decision, refusal, the order to call somebody.
+
+use super::{Call, CustomerOrder, Moment, Outbox};
+use crate::core::command::{Answer, ChannelSpec, Command, EmergencyDigits, Target};
+use crate::core::fact::{Fact, Leg, Origin};
+use crate::core::input::Verdict;
+use crate::core::outcome::{HangupCause, RefusalReason};
+use crate::core::phase::Phase;
+use jiff::Timestamp;
+
+impl Call {
+    /// Asks for the decision. The bridge and the agent leg's safety net are made while the database works: they ring nobody,
+    /// and save the agent two round trips.
+    pub(in crate::core) fn begin(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        if self.dialled.emergency {
+            return self.emergency(false, moment, out);
+        }
+        let Some(endpoint) = self.endpoint.clone() else {
+            return self.refuse(RefusalReason::NotAnAgent, moment, out);
+        };
+        out.commands.push(Command::Admit { endpoint, dialled: self.dialled.clone() });
+        self.prepare(out);
+    }
+
+    fn prepare(&self, out: &mut Outbox) {
+        if let Some(channel) = self.record.agent_channel.clone() {
+            out.commands.push(Command::SetPeer { channel, peer: self.id.customer_channel(1) });
+        }
+        out.commands.push(Command::CreateBridge { bridge: self.id.bridge() });
+    }
+
+    /// Refuses without asking the store; the row is entered all the same.
+    pub(in crate::core) fn refuse(&mut self, reason: RefusalReason, moment: Moment<'_>, out: &mut Outbox) {
+        self.enter(out);
+        self.note(Fact::Refused { at: moment.now, reason }, out);
+        self.tell_refusal(reason, out);
+    }
+
+    /// No rule applies, nothing is counted, and nothing waits for the database.
+    pub(super) fn emergency(&mut self, prepared: bool, moment: Moment<'_>, out: &mut Outbox) {
+        if moment.settings.emergency.is_none() || EmergencyDigits::of(&self.dialled.raw).is_none() {
+            return self.refuse(RefusalReason::EmergencyNotPossible, moment, out);
+        }
+        self.enter(out);
+        self.note(Fact::Admitted { at: moment.now, emergency: true }, out);
+        if !prepared {
+            self.prepare(out);
+        }
+        self.proceed(moment, out);
+    }
+
+    pub(super) fn enter(&mut self, out: &mut Outbox) {
+        out.commands.push(Command::Enter { endpoint: self.endpoint.clone(), dialled: self.dialled.clone() });
+        // The request was folded in when the call began, and is stored only now.
+        if let Some(at) = self.record.requested_at {
+            let origin = self.record.origin.unwrap_or(Origin::Phone);
+            out.facts.push(Fact::Requested { at, origin, agent_channel: self.record.agent_channel.clone() });
+        }
+    }
+
+    pub(in crate::core) fn on_decided(
+        &mut self,
+        verdict: Verdict,
+        at: Timestamp,
+        moment: Moment<'_>,
+        out: &mut Outbox,
+    ) {
+        if !matches!(self.phase(), Phase::Deciding { .. }) {
+            return;
+        }
+        match verdict {
+            Verdict::Admitted(admission) => {
+                self.admission = Some(admission);
+                // Stored by the transaction that reserved: folded, not recorded again.
+                self.record.fold(&Fact::Admitted { at, emergency: false });
+                self.proceed(moment, out);
+            }
+            Verdict::Refused(reason) => {
+                self.record.fold(&Fact::Refused { at, reason });
+                self.tell_refusal(reason, out);
+            }
+            Verdict::Emergency => {
+                self.dialled.emergency = true;
+                self.emergency(true, moment, out);
+            }
+            Verdict::Unavailable => self.refuse(RefusalReason::StoreUnavailable, moment, out),
+        }
+    }
+
+    /// The call may be made: call the customer, or the agent's own phone first.
+    pub(super) fn proceed(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        if let Some(request) = self.request.take() {
+            out.commands.push(Command::Reply { request, answer: Answer::Admitted });
+        }
+        if let Some(early) = self.early.take() {
+            self.note(Fact::HangupAsked { at: early.at, by: early.by }, out);
+            if early.agent_gone {
+                self.note(Fact::LegEnded { at: early.at, leg: Leg::Agent, cause: None, sip_code: None }, out);
+            }
+            return self.end_what_is_left(HangupCause::NORMAL, moment, out);
+        }
+        match self.record.origin {
+            Some(Origin::Phone) | None => self.order_customer(moment, out),
+            Some(Origin::Api) => self.order_agent(moment, out),
+        }
+    }
+
+    pub(super) fn order_agent(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        let (Some(endpoint), Some((target, _))) = (self.endpoint.clone(), self.customer_target(moment)) else {
+            return self.give_up(moment, out);
+        };
+        // The agent's phone shows whom it will be connected with.
+        let present = match target {
+            Target::Number { number, .. } => Some(number),
+            Target::Emergency { .. } | Target::Agent { .. } => None,
+        };
+        let channel = self.id.agent_channel(1);
+        self.note(Fact::AgentDialled { at: moment.now, channel: channel.clone() }, out);
+        out.commands.push(Command::CreateChannel(ChannelSpec {
+            channel,
+            target: Target::Agent { endpoint, auto_answer: moment.settings.auto_answer },
+            present,
+            originator: None,
+            peer: Some(self.id.customer_channel(1)),
+            max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
+        }));
+    }
+
+    pub(super) fn order_customer(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        let (Some((target, present)), Some(agent)) = (self.customer_target(moment), self.record.agent_channel.clone())
+        else {
+            return self.give_up(moment, out);
+        };
+        self.customer = CustomerOrder::Channel;
+        out.commands.push(Command::CreateChannel(ChannelSpec {
+            channel: self.id.customer_channel(1),
+            target,
+            present: Some(present),
+            originator: Some(agent.clone()),
+            peer: Some(agent),
+            max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
+        }));
+    }
+
+    pub(super) fn customer_target(&self, moment: Moment<'_>) -> Option<(Target, crate::core::number::E164)> {
+        if self.record.emergency {
+            let route = moment.settings.emergency.as_ref()?;
+            let digits = EmergencyDigits::of(&self.dialled.raw)?;
+            return Some((Target::Emergency { digits, trunk: route.trunk.clone() }, route.caller_id));
+        }
+        let admission = self.admission.as_ref()?;
+        let target =
+            Target::Number { number: admission.destination, trunk: admission.trunk.clone(), plus: admission.plus };
+        Some((target, admission.present))
+    }
+
+    pub(super) fn tell_refusal(&mut self, reason: RefusalReason, out: &mut Outbox) {
+        out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });
+        if let Some(request) = self.request.take() {
+            out.commands.push(Command::Reply { request, answer: Answer::Refused(reason) });
+        }
+        let gone = self.early.take().is_some_and(|early| early.agent_gone);
+        self.announced |= gone;
+        if let (false, Some(channel)) = (gone, self.record.agent_channel.clone()) {
+            out.commands.push(Command::Play { channel, prompt: reason.prompt() });
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What channels do, and what became of commands.
+
+use super::{Call, CustomerOrder, Early, Moment, Outbox};
+use crate::core::command::{Command, CommandKind};
+use crate::core::fact::{Fact, Leg, Party};
+use crate::core::ids::ChannelId;
+use crate::core::input::{Carried, ChannelEvent, ListedState};
+use crate::core::outcome::HangupCause;
+use crate::core::phase::Phase;
+use jiff::Timestamp;
+
+impl Call {
+    pub(in crate::core) fn on_channel(
+        &mut self,
+        leg: Leg,
+        channel: &ChannelId,
+        event: ChannelEvent,
+        at: Timestamp,
+        moment: Moment<'_>,
+        out: &mut Outbox,
+    ) {
+        match event {
+            ChannelEvent::Started => self.on_started(leg, channel, moment, out),
+            ChannelEvent::DialBegan => self.on_invite_sent(leg, at, out),
+            ChannelEvent::EarlyMedia => {
+                self.on_invite_sent(leg, at, out);
+                if leg == Leg::Customer && self.record.early_media_at.is_none() && self.is_being_dialled() {
+                    self.note(Fact::EarlyMedia { at }, out);
+                }
+            }
+            ChannelEvent::Ringing => self.on_ringing(leg, at, out),
+            ChannelEvent::Up => self.on_up(leg, at, moment, out),
+            ChannelEvent::HangupRequested { by_party } => self.on_hangup_requested(leg, by_party, at, out),
+            // A channel that we made is followed to its end, which brings the cause; one that only visited us leaves.
+            ChannelEvent::Left if channel.owner().is_none() => self.on_gone(leg, at, None, None, moment, out),
+            ChannelEvent::Left => {}
+            ChannelEvent::Destroyed { cause, sip_code } => self.on_gone(leg, at, cause, sip_code, moment, out),
+            ChannelEvent::Played => self.on_played(channel, out),
+            ChannelEvent::Probed(state) => self.on_probed(leg, state, at, moment, out),
+        }
+    }
+
+    pub(super) fn on_started(&mut self, leg: Leg, channel: &ChannelId, moment: Moment<'_>, out: &mut Outbox) {
+        match (self.phase(), leg) {
+            (Phase::CallingAgent { .. }, Leg::Agent) => {
+                let timeout_s = Some(moment.settings.agent_ring_timeout_s);
+                out.commands.push(Command::Dial { channel: channel.clone(), timeout_s });
+            }
+            (Phase::Preparing { .. }, Leg::Customer) => {
+                let Some(agent) = self.record.agent_channel.clone() else {
+                    return self.give_up(moment, out);
+                };
+                self.note(Fact::CustomerDialled { at: moment.now, channel: channel.clone() }, out);
+                out.commands
+                    .push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
+                let timeout_s = (!self.record.emergency).then_some(moment.settings.ring_timeout_s);
+                out.commands.push(Command::Dial { channel: channel.clone(), timeout_s });
+            }
+            // Nobody wants it any more: hung up on sight.
+            (Phase::Ending { .. } | Phase::Refused { .. } | Phase::Over, Leg::Agent | Leg::Customer) => {
+                out.commands.push(Command::HangUp { channel: channel.clone(), cause: HangupCause::NORMAL });
+            }
+            // Heard twice.
+            (
+                Phase::Deciding { .. }
+                | Phase::CallingAgent { .. }
+                | Phase::Preparing { .. }
+                | Phase::Dialling { .. }
+                | Phase::Talking { .. },
+                Leg::Agent | Leg::Customer,
+            ) => {}
+        }
+    }
+
+    pub(super) fn is_being_dialled(&self) -> bool {
+        matches!(self.phase(), Phase::Dialling { .. })
+    }
+
+    pub(super) fn on_invite_sent(&mut self, leg: Leg, at: Timestamp, out: &mut Outbox) {
+        if leg == Leg::Customer
+            && self.record.customer_dialled_at.is_some()
+            && self.record.invite_sent_at.is_none()
+            && !self.record.is_settled()
+        {
+            self.note(Fact::InviteSent { at }, out);
+        }
+    }
+
+    pub(super) fn on_ringing(&mut self, leg: Leg, at: Timestamp, out: &mut Outbox) {
+        match leg {
+            Leg::Customer => {
+                self.on_invite_sent(leg, at, out);
+                if self.record.ringing_at.is_none() && self.is_being_dialled() {
+                    self.note(Fact::Ringing { at }, out);
+                }
+            }
+            Leg::Agent => {
+                if matches!(self.phase(), Phase::CallingAgent { .. }) && self.record.agent_ringing_at.is_none() {
+                    self.note(Fact::AgentRinging { at }, out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_up(&mut self, leg: Leg, at: Timestamp, moment: Moment<'_>, out: &mut Outbox) {
+        match leg {
+            Leg::Agent => {
+                if matches!(self.phase(), Phase::CallingAgent { .. }) {
+                    self.note(Fact::AgentAnswered { at }, out);
+                    self.order_customer(moment, out);
+                }
+            }
+            Leg::Customer => {
+                self.on_invite_sent(leg, at, out);
+                // An answer that meets a hang-up is still an answer: the two may have heard each other.
+                let unanswered = self.record.answered_at.is_none() && self.record.customer_ended_at.is_none();
+                if unanswered && self.record.invite_sent_at.is_some() && !self.record.is_settled() {
+                    self.note(Fact::Answered { at }, out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_hangup_requested(&mut self, leg: Leg, by_party: bool, at: Timestamp, out: &mut Outbox) {
+        let by = match leg {
+            Leg::Agent => Party::Agent,
+            Leg::Customer => Party::Customer,
+        };
+        match self.phase() {
+            Phase::Deciding { .. } => {
+                if by_party {
+                    self.early.get_or_insert(Early { at, by, agent_gone: false });
+                }
+            }
+            Phase::CallingAgent { .. } | Phase::Preparing { .. } | Phase::Dialling { .. } | Phase::Talking { .. } => {
+                if by_party {
+                    self.note(Fact::HangupAsked { at, by }, out);
+                }
+            }
+            Phase::Ending { .. } | Phase::Refused { .. } | Phase::Over => {}
+        }
+    }
+
+    pub(super) fn on_gone(
+        &mut self,
+        leg: Leg,
+        at: Timestamp,
+        cause: Option<u16>,
+        sip_code: Option<u16>,
+        moment: Moment<'_>,
+        out: &mut Outbox,
+    ) {
+        match self.phase() {
+            Phase::Deciding { .. } => {
+                let early = self.early.get_or_insert(Early { at, by: Party::Agent, agent_gone: true });
+                early.agent_gone = true;
+            }
+            Phase::Refused { .. } | Phase::Over => {
+                self.announced |= leg == Leg::Agent;
+            }
+            Phase::CallingAgent { .. }
+            | Phase::Preparing { .. }
+            | Phase::Dialling { .. }
+            | Phase::Talking { .. }
+            | Phase::Ending { .. } => {
+                if self.has_ended(leg) {
+                    return;
+                }
+                if leg == Leg::Customer
+                    && self.customer == CustomerOrder::Dialled
+                    && self.record.invite_sent_at.is_none()
+                {
+                    // Asterisk said that it dialled, and the event that says when was lost.
+                    let at = self.record.customer_dialled_at.unwrap_or(at);
+                    self.note(Fact::InviteSent { at }, out);
+                }
+                if self.record.hung_up_by.is_none() {
+                    self.note(Fact::HangupAsked { at, by: Party::System }, out);
+                }
+                self.note(Fact::LegEnded { at, leg, cause, sip_code }, out);
+                let cause = match leg {
+                    Leg::Customer => HangupCause::passed_on(cause),
+                    Leg::Agent => HangupCause::NORMAL,
+                };
+                self.end_what_is_left(cause, moment, out);
+            }
+        }
+    }
+
+    pub(super) fn on_played(&mut self, channel: &ChannelId, out: &mut Outbox) {
+        if let (Phase::Refused { .. }, Some(reason)) = (self.phase(), self.record.refusal) {
+            out.commands.push(Command::HangUp { channel: channel.clone(), cause: reason.cause() });
+        }
+    }
+
+    /// What a probe or a listing says of a channel.
+    pub(in crate::core) fn on_probed(
+        &mut self,
+        leg: Leg,
+        state: ListedState,
+        at: Timestamp,
+        moment: Moment<'_>,
+        out: &mut Outbox,
+    ) {
+        match (state, leg) {
+            (ListedState::Gone, Leg::Agent | Leg::Customer) => {
+                self.guessed = true;
+                self.on_gone(leg, at, None, None, moment, out);
+            }
+            (ListedState::Ringing, Leg::Agent | Leg::Customer) => self.on_ringing(leg, at, out),
+            (ListedState::Up, Leg::Agent | Leg::Customer) => self.on_up(leg, at, moment, out),
+            (ListedState::Down, Leg::Customer) if self.customer == CustomerOrder::InDoubt => {
+                // It was never dialled, and is ended rather than dialled again: unknown is not repeated.
+                self.customer = CustomerOrder::Channel;
+                self.give_up(moment, out);
+            }
+            (ListedState::Down, Leg::Agent | Leg::Customer) => {}
+        }
+    }
+
+    pub(in crate::core) fn on_carried(
+        &mut self,
+        command: CommandKind,
+        outcome: Carried,
+        moment: Moment<'_>,
+        out: &mut Outbox,
+    ) {
+        let failed = match outcome {
+            Carried::Done => {
+                if command == CommandKind::DialCustomer {
+                    self.customer = CustomerOrder::Dialled;
+                }
+                return;
+            }
+            Carried::Refused { .. } | Carried::NotSent => true,
+            Carried::Unknown => false,
+        };
+        match command {
+            CommandKind::CreateBridge | CommandKind::DialAgent => {
+                if failed {
+                    self.give_up(moment, out);
+                }
+                // else: the next order needs it, or the deadline comes
+            }
+            CommandKind::CreateAgent => {
+                if failed && matches!(self.phase(), Phase::CallingAgent { .. }) {
+                    // 20: no phone is registered there (Q.850 "subscriber absent")
+                    self.on_gone(Leg::Agent, moment.now, Some(20), None, moment, out);
+                }
+            }
+            CommandKind::CreateCustomer => {
+                if failed && matches!(self.phase(), Phase::Preparing { .. }) {
+                    // 27: the trunk cannot be reached (Q.850 "destination out of order")
+                    self.on_gone(Leg::Customer, moment.now, Some(27), None, moment, out);
+                }
+            }
+            // Half joined is not joined: a leg outside the bridge must never be answered.
+            CommandKind::Join => self.give_up(moment, out),
+            CommandKind::DialCustomer => {
+                if failed {
+                    self.give_up(moment, out);
+                } else if self.is_being_dialled() {
+                    self.customer = CustomerOrder::InDoubt;
+                    out.commands.push(Command::Probe { channel: self.id.customer_channel(1) });
+                }
+            }
+            CommandKind::Play => {
+                if let (Some(channel), Some(reason)) = (self.record.agent_channel.clone(), self.record.refusal) {
+                    out.commands.push(Command::HangUp { channel, cause: reason.cause() });
+                }
+            }
+            CommandKind::Other => {}
+        }
+    }
+}

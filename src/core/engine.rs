@@ -1,0 +1,258 @@
+//! All calls, and what is between calls and the world: who is told what, strays, drain, resync.
+
+use super::call::{Call, Moment, Outbox as CallOutbox};
+use super::command::{Answer, Command};
+use super::fact::{Fact, Leg};
+use super::ids::{CallId, ChannelId, RequestId};
+use super::input::{ChannelEvent, Input, ListedChannel};
+use super::outcome::{HangupCause, RefusalReason};
+use super::record::Record;
+use super::settings::Settings;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The daemon's mind: every open call. One task owns it; nothing in it waits.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    calls: BTreeMap<CallId, Call>,
+    /// Agents' channels, whose ids Asterisk made. Channels that we made name their call themselves.
+    agents: BTreeMap<ChannelId, CallId>,
+    connected: bool,
+    draining: bool,
+    /// The start of the Asterisk that our channels live in; another start means they are gone.
+    node_started_at: Option<Timestamp>,
+}
+
+/// What one step produced.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// What to store, in order.
+    pub writes: Vec<Write>,
+    /// What to do, in order per call.
+    pub commands: Vec<(CallId, Command)>,
+    /// Calls for which nothing is left to do.
+    pub over: Vec<CallId>,
+}
+
+/// Facts of one call to append, and the row that they make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// Which call.
+    pub call: CallId,
+    /// The sequence number of the first fact.
+    pub first_seq: u32,
+    /// The new facts.
+    pub facts: Vec<Fact>,
+    /// The fold of all facts, these included.
+    pub record: Record,
+}
+
+impl Engine {
+    /// An engine without calls. `node_started_at` is the start of Asterisk as it was last known, so that a restart while
+    /// we were away is noticed.
+    pub fn new(settings: Settings, node_started_at: Option<Timestamp>) -> Self {
+        Self {
+            settings,
+            calls: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            connected: false,
+            draining: false,
+            node_started_at,
+        }
+    }
+
+    /// Takes one input at one moment and says what follows from it.
+    pub fn step(&mut self, input: Input, now: Timestamp) -> Outbox {
+        let mut out = Outbox::default();
+        match input {
+            Input::AgentDialled { call, channel, name, dialled, at } => {
+                let refused = self.draining && !dialled.emergency;
+                self.agents.insert(channel.clone(), call);
+                self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at));
+                self.with(call, now, &mut out, |call, moment, out| {
+                    if refused { call.refuse(RefusalReason::Draining, moment, out) } else { call.begin(moment, out) }
+                });
+            }
+            Input::CallAsked { call, request, endpoint, dialled } => {
+                let refused = match (self.draining, self.connected) {
+                    (true, _) => Some(RefusalReason::Draining),
+                    (false, false) => Some(RefusalReason::NodeUnavailable),
+                    (false, true) => None,
+                };
+                self.calls.insert(call, Call::by_api(call, endpoint, dialled, request, now));
+                self.with(call, now, &mut out, |call, moment, out| match refused {
+                    Some(reason) => call.refuse(reason, moment, out),
+                    None => call.begin(moment, out),
+                });
+            }
+            Input::HangupAsked { call, request } => self.on_hangup_asked(call, request, now, &mut out),
+            Input::Decided { call, verdict, at } => {
+                self.with(call, now, &mut out, |call, moment, out| call.on_decided(verdict, at, moment, out));
+            }
+            Input::Channel { channel, event, at } => self.on_channel(&channel, event, at, now, &mut out),
+            Input::Carried { call, command, outcome } => {
+                self.with(call, now, &mut out, |call, moment, out| call.on_carried(command, outcome, moment, out));
+            }
+            Input::Listed { node_started_at, channels, bridges, at } => {
+                self.on_listed(node_started_at, &channels, &bridges, at, now, &mut out);
+            }
+            Input::Disconnected => self.connected = false,
+            Input::Restored { call, record, admission } => {
+                let restored = Call::restored(call, *record, admission);
+                if let Some(channel) = &restored.record().agent_channel {
+                    self.agents.insert(channel.clone(), call);
+                }
+                self.calls.insert(call, restored);
+            }
+            Input::Drain => self.draining = true,
+            Input::DeadlinePassed => {
+                let calls: Vec<CallId> = self.calls.keys().copied().collect();
+                for call in calls {
+                    self.with(call, now, &mut out, Call::on_deadline);
+                }
+            }
+        }
+        out
+    }
+
+    /// When [`Input::DeadlinePassed`] must next come. Asked again after every step; nothing is started or cancelled.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.calls.values().filter_map(|call| call.deadline(&self.settings)).min()
+    }
+
+    /// The configuration was reloaded. Calls under way go on as they began.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// How many calls are open.
+    pub fn open_calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// An open call.
+    pub fn call(&self, call: CallId) -> Option<&Call> {
+        self.calls.get(&call)
+    }
+
+    /// Every open call.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    /// Whether Asterisk's events are heard.
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    fn on_hangup_asked(&mut self, call: CallId, request: RequestId, now: Timestamp, out: &mut Outbox) {
+        let answer = if self.calls.contains_key(&call) { Answer::HangingUp } else { Answer::NoSuchCall };
+        self.with(call, now, out, Call::on_hangup_asked);
+        out.commands.push((call, Command::Reply { request, answer }));
+    }
+
+    fn on_channel(
+        &mut self,
+        channel: &ChannelId,
+        event: ChannelEvent,
+        at: Timestamp,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        match self.owner(channel) {
+            Some((call, leg)) if self.calls.contains_key(&call) => {
+                self.with(call, now, out, |call, moment, out| call.on_channel(leg, channel, event, at, moment, out));
+            }
+            // A channel of ours whose call is over: hung up on sight.
+            Some((call, _)) if matches!(event, ChannelEvent::Started) => {
+                out.commands.push((call, stray(channel)));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn owner(&self, channel: &ChannelId) -> Option<(CallId, Leg)> {
+        match (channel.owner(), channel.leg()) {
+            (Some(call), Some(leg)) => Some((call, leg)),
+            (None, _) | (_, None) => self.agents.get(channel).map(|call| (*call, Leg::Agent)),
+        }
+    }
+
+    /// Holds what we believe against what Asterisk lists, and lets each call hear the difference.
+    fn on_listed(
+        &mut self,
+        node_started_at: Timestamp,
+        channels: &[ListedChannel],
+        bridges: &[CallId],
+        at: Timestamp,
+        now: Timestamp,
+        out: &mut Outbox,
+    ) {
+        let restarted = self.node_started_at.is_some_and(|known| known != node_started_at);
+        self.node_started_at = Some(node_started_at);
+        self.connected = true;
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in calls {
+            if restarted {
+                self.with(id, now, out, Call::on_node_lost);
+                continue;
+            }
+            self.with(id, now, out, |call, moment, out| {
+                for (leg, channel) in call.channels_known_at(at) {
+                    let found = channels.iter().find(|listed| listed.id == channel);
+                    call.on_listed(leg, found, at, moment, out);
+                }
+            });
+        }
+        for listed in channels {
+            match self.owner(&listed.id) {
+                Some((call, _)) if self.calls.contains_key(&call) => {}
+                Some((call, _)) => out.commands.push((call, stray(&listed.id))),
+                // A phone that waits for a call which nobody knows any more. The order needs a call only for its place
+                // in a queue.
+                None => out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id))),
+            }
+        }
+        for call in bridges {
+            if !self.calls.contains_key(call) {
+                out.commands.push((*call, Command::DestroyBridge { bridge: call.bridge() }));
+            }
+        }
+    }
+
+    /// Lets one call take a step, hands out what followed, and forgets the call when it is over.
+    fn with(
+        &mut self,
+        id: CallId,
+        now: Timestamp,
+        out: &mut Outbox,
+        step: impl FnOnce(&mut Call, Moment<'_>, &mut CallOutbox),
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let mut produced = CallOutbox::default();
+        step(call, Moment { now, settings: &self.settings }, &mut produced);
+        if !produced.facts.is_empty() {
+            let record = call.record().clone();
+            let new = u32::try_from(produced.facts.len()).unwrap_or(u32::MAX);
+            out.writes.push(Write {
+                call: id,
+                first_seq: record.facts.saturating_sub(new),
+                facts: produced.facts,
+                record,
+            });
+        }
+        out.commands.extend(produced.commands.into_iter().map(|command| (id, command)));
+        if call.is_over() {
+            if let Some(channel) = &call.record().agent_channel {
+                self.agents.remove(channel);
+            }
+            self.calls.remove(&id);
+            out.over.push(id);
+        }
+    }
+}
+
+fn stray(channel: &ChannelId) -> Command {
+    Command::HangUp { channel: channel.clone(), cause: HangupCause(42) }
+}

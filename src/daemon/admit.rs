@@ -1,0 +1,132 @@
+//! The decision: what was dialled, by whom, from which number. The rules are pure; the counters are the store's.
+
+use super::{Lane, clock};
+use crate::config::Config;
+use crate::core::call::Call;
+use crate::core::ids::{EndpointName, NodeName};
+use crate::core::input::{Dialled, Input, Verdict};
+use crate::core::number::NumberClass;
+use crate::core::outcome::RefusalReason;
+use crate::numbering::{self, ExtraPrefix};
+use crate::policy::{self, Decision, Request, Snapshot, emergency};
+use crate::store::Store;
+use crate::store::admit::{AdmitRequest, Admitted, Decided, Outcome};
+use crate::telemetry::Metrics;
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// The rules that the configuration sets for everybody.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Prefixes that are newer than the numbering data.
+    pub extra_prefixes: Vec<ExtraPrefix>,
+    /// Dear classes allowed by name for everybody.
+    pub allow_classes: Vec<NumberClass>,
+}
+
+impl Rules {
+    /// The rules in a configuration.
+    pub fn of(config: &Config) -> Self {
+        let extra = config.calls.extra_prefixes.iter();
+        let extra = extra.filter_map(|extra| ExtraPrefix::new(&extra.prefix, extra.region, extra.class).ok());
+        Self { extra_prefixes: extra.collect(), allow_classes: config.calls.allow_classes.clone() }
+    }
+}
+
+/// Decides a call from the facts that the store read under its lock. Pure.
+pub fn decide(raw: &str, rules: &Rules, snapshot: &Snapshot, at: Timestamp) -> Decided {
+    let country = &snapshot.agent.country;
+    if emergency::is_emergency(raw, country) {
+        let decision = Decision::empty(&snapshot.agent);
+        return Decided { at, destination: None, outcome: Outcome::Emergency, decision };
+    }
+    let destination = match numbering::parse_dialled(raw, country, &rules.extra_prefixes) {
+        Ok(destination) => destination,
+        Err(error) => {
+            let decision = Decision { refusal: Some(RefusalReason::InvalidNumber), ..Decision::empty(&snapshot.agent) };
+            let outcome = Outcome::Refused { reason: RefusalReason::InvalidNumber, sentence: error.to_string() };
+            return Decided { at, destination: None, outcome, decision };
+        }
+    };
+    let request = Request { destination: destination.e164, region: destination.region, class: destination.class };
+    let mut snapshot = snapshot.clone();
+    for candidate in &mut snapshot.candidates {
+        candidate.classes.extend(rules.allow_classes.iter().copied());
+    }
+    let decision = policy::choose(&snapshot, &request);
+    let outcome = match (decision.refusal, decision.sentence()) {
+        (Some(reason), Some(sentence)) => Outcome::Refused { reason, sentence },
+        (_, _) => Outcome::Choose,
+    };
+    Decided { at, destination: Some(request), outcome, decision }
+}
+
+/// Carries out [`Command::Admit`](crate::core::command::Command::Admit).
+pub(super) struct Admitter {
+    store: Store,
+    node: NodeName,
+    rules: Arc<Rules>,
+    lane: Lane,
+    metrics: Arc<Metrics>,
+}
+
+impl Admitter {
+    pub fn new(store: Store, node: NodeName, rules: Rules, lane: Lane, metrics: Arc<Metrics>) -> Self {
+        Self { store, node, rules: Arc::new(rules), lane, metrics }
+    }
+
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = Arc::new(rules);
+    }
+
+    /// Always ends in one [`Input::Decided`].
+    pub fn admit(&self, call: &Call, endpoint: EndpointName, dialled: Dialled) {
+        let record = call.record();
+        let request = AdmitRequest {
+            call: call.id,
+            endpoint,
+            dialled_raw: dialled.raw,
+            origin: record.origin.unwrap_or(crate::core::fact::Origin::Phone),
+            agent_channel: record.agent_channel.clone(),
+            requested_at: record.requested_at.unwrap_or_else(clock::now),
+            node: self.node.clone(),
+        };
+        let (store, rules) = (self.store.clone(), Arc::clone(&self.rules));
+        let (lane, metrics) = (self.lane.clone(), Arc::clone(&self.metrics));
+        tokio::spawn(async move {
+            let began = Instant::now();
+            let decided_at = Mutex::new(request.requested_at);
+            let answer = store
+                .admit(&request, |snapshot| {
+                    let at = clock::now();
+                    *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+                    decide(&request.dialled_raw, &rules, snapshot, at)
+                })
+                .await;
+            let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
+            metrics.admission(began.elapsed());
+            let call = request.call;
+            let verdict = match answer {
+                Ok(Admitted::Admitted(admission)) => Verdict::Admitted(Box::new(admission)),
+                Ok(Admitted::Refused { reason, .. }) => Verdict::Refused(reason),
+                Ok(Admitted::Emergency) => Verdict::Emergency,
+                Err(error) => {
+                    tracing::error!(%call, %error, "the database could not decide; the call is refused");
+                    Verdict::Unavailable
+                }
+            };
+            match &verdict {
+                Verdict::Refused(reason) => {
+                    metrics.refused(reason.as_str());
+                    tracing::info!(%call, %reason, "refused");
+                }
+                Verdict::Admitted(admission) => {
+                    tracing::info!(%call, to = ?admission.destination, from = ?admission.present, "admitted");
+                }
+                Verdict::Emergency | Verdict::Unavailable => {}
+            }
+            lane.tell(Input::Decided { call, verdict, at });
+        });
+    }
+}

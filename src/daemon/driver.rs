@@ -1,0 +1,406 @@
+//! The loop.
+
+use super::Lane;
+use super::accounts::{self, Accounts};
+use super::admit::{Admitter, Rules};
+use super::clock::Clock;
+use super::directory::Directory;
+use super::dispatch::Dispatch;
+use super::handle::{self, Ask, Handle};
+use super::lifecycle::{Notifier, Signal};
+use super::resync::resync;
+use super::status::Status;
+use super::writer::{self, Job, Writer};
+use crate::ari::{AriClient, AriConfig, EventSocket, LostWhy, SocketEvent, SocketEvents, SocketStats, Translated};
+use crate::config::Config;
+use crate::core::command::{Answer, Command};
+use crate::core::engine::{Engine, Outbox};
+use crate::core::ids::{CallId, EndpointName, NodeName, RequestId};
+use crate::core::input::{Dialled, Input};
+use crate::core::settings::EmergencyRoute;
+use crate::store::writes::EnterRequest;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Even while all seems well, what is really there is looked at this often.
+const RESYNC_EVERY: Duration = Duration::from_secs(10);
+/// After a failed resync.
+const RESYNC_AGAIN: Duration = Duration::from_millis(500);
+
+/// The daemon, ready to run.
+pub struct Daemon {
+    engine: Engine,
+    clock: Clock,
+    directory: Directory,
+    dispatch: Dispatch,
+    admitter: Admitter,
+    writer: Writer,
+    accounts: Accounts,
+    client: AriClient,
+    events: SocketEvents,
+    node: NodeName,
+    emergency: Option<EmergencyRoute>,
+    lane: Lane,
+    results: mpsc::UnboundedReceiver<Input>,
+    asks: mpsc::Receiver<Ask>,
+    waiting: HashMap<RequestId, oneshot::Sender<(CallId, Answer)>>,
+    next_request: u64,
+    status: Arc<Status>,
+    metrics: Arc<Metrics>,
+    notifier: Notifier,
+    drain_timeout: Duration,
+    resync_at: Option<Instant>,
+    /// When the daemon stops although calls are under way.
+    stop_at: Option<Instant>,
+    announced: bool,
+}
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The configuration of the node cannot be used.
+    #[error("node: {0}")]
+    Node(#[from] crate::ari::InvalidAriConfig),
+    /// The HTTP client cannot be made.
+    #[error("node: {0}")]
+    Client(#[from] crate::ari::AriSetupError),
+    /// The database cannot be used.
+    #[error("postgres: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// How the loop came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As asked; no call is under way.
+    Drained,
+    /// As asked; calls go on in Asterisk without us, until the next start adopts them.
+    LeftCalls(usize),
+    /// Another daemon connected to our node under our name.
+    Replaced,
+}
+
+impl Daemon {
+    /// Loads what is unfinished and starts the workers. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// The database cannot be read, or the node's part of the configuration is unusable.
+    pub async fn start(
+        config: &Config,
+        store: Store,
+        metrics: Arc<Metrics>,
+        status: Arc<Status>,
+    ) -> Result<(Self, Handle, Arc<SocketStats>), Trouble> {
+        let node = config.node.name.clone();
+        let ari = AriConfig::new(
+            &format!("{}/ari", config.node.url.as_str().trim_end_matches('/')),
+            &config.node.app,
+            &config.node.username,
+            config.node.password.clone(),
+        )?;
+        let client = AriClient::new(ari)?;
+        let (socket, events, stats) = EventSocket::new(client.clone());
+
+        let known = store.nodes().await?.into_iter().find(|row| row.name == node).and_then(|row| row.startup_time);
+        let mut engine = Engine::new(config.engine_settings(), known);
+        let mut clock = Clock::default();
+        for open in store.open_calls(node.as_ref()).await? {
+            tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
+            let (call, record) = (open.call, Box::new(open.record));
+            engine.step(Input::Restored { call, record, admission: open.admission.map(Box::new) }, clock.now());
+        }
+        let mut directory = Directory::default();
+        directory.replace(accounts::countries(store.directory().await?));
+
+        let (sender, results) = mpsc::unbounded_channel();
+        let lane = Lane(sender);
+        let (handle, asks) = handle::channel();
+        let rules = Rules::of(config);
+        let daemon = Self {
+            dispatch: Dispatch::new(client.clone(), lane.clone(), Arc::clone(&metrics)),
+            admitter: Admitter::new(store.clone(), node.clone(), rules, lane.clone(), Arc::clone(&metrics)),
+            writer: writer::spawn(store.clone(), Arc::clone(&status), Arc::clone(&metrics)),
+            accounts: Accounts::spawn(store, client.clone(), node.clone(), config.node.url.to_string()),
+            node,
+            emergency: config.emergency.clone(),
+            engine,
+            clock,
+            directory,
+            client,
+            events,
+            lane,
+            results,
+            asks,
+            waiting: HashMap::new(),
+            next_request: 0,
+            notifier: Notifier::default(),
+            drain_timeout: config.shutdown.drain_timeout,
+            resync_at: None,
+            stop_at: None,
+            announced: false,
+            status,
+            metrics,
+        };
+        daemon.status.postgres.store(true, Ordering::Relaxed);
+        daemon.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
+        tokio::spawn(socket.run());
+        Ok((daemon, handle, stats))
+    }
+
+    /// Runs until it is told to stop. `reload` gives the new configuration, or none if it is bad and the old one stays.
+    pub async fn run(
+        mut self,
+        mut signals: impl Stream<Item = Signal> + Unpin,
+        mut reload: impl FnMut() -> Option<Config>,
+    ) -> Ended {
+        let mut pulse = tokio::time::interval(self.notifier.interval());
+        loop {
+            if self.stop_at.is_some() && self.engine.open_calls() == 0 {
+                return self.end(Ended::Drained).await;
+            }
+            let deadline = self.engine.deadline().map(|at| self.instant(at));
+            tokio::select! {
+                Some(event) = self.events.recv() => {
+                    if !self.on_socket(event) {
+                        return self.end(Ended::Replaced).await;
+                    }
+                }
+                Some(input) = self.results.recv() => self.step(input),
+                Some(ask) = self.asks.recv() => self.on_ask(ask),
+                Some(agents) = self.accounts.changed() => self.directory.replace(agents),
+                () = until(deadline) => self.step(Input::DeadlinePassed),
+                () = until(self.resync_at) => self.resync(),
+                () = until(self.stop_at) => {
+                    let left = self.engine.open_calls();
+                    return self.end(Ended::LeftCalls(left)).await;
+                }
+                Some(signal) = signals.next() => match signal {
+                    Signal::Reload => self.reload(&mut reload),
+                    Signal::Stop => self.stop(),
+                },
+                _ = pulse.tick() => {}
+            }
+            // After the work, by the loop itself: a stuck engine must not look alive.
+            self.notifier.alive();
+            self.status.last_turn_ms.store(self.clock.now().as_millisecond(), Ordering::Relaxed);
+        }
+    }
+
+    /// False if the daemon must stop at once.
+    fn on_socket(&mut self, event: SocketEvent) -> bool {
+        match event {
+            SocketEvent::Connected | SocketEvent::Overflowed => self.resync(),
+            SocketEvent::Event(translated) => self.on_event(translated),
+            SocketEvent::Lost { why } => self.on_lost(why),
+            SocketEvent::Replaced => {
+                tracing::error!("another daemon connected to this node under our name; this one stops");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn on_event(&mut self, translated: Translated) {
+        match translated {
+            Translated::Input(Input::Listed { .. }) | Translated::Ignored(_) | Translated::Canary(_) => {}
+            Translated::Input(input) => {
+                if matches!(&input, Input::Channel { channel, .. } if channel.owner().is_none()) {
+                    tracing::trace!("an event of an agent's channel");
+                }
+                self.step(input);
+            }
+            Translated::AgentDialled { channel, name, raw, at } => {
+                let emergency = self.directory.is_emergency(name.endpoint().as_ref(), &raw);
+                let (call, dialled) = (CallId(Uuid::now_v7()), Dialled { raw, emergency });
+                tracing::info!(%call, channel = channel.as_str(), endpoint = ?name.endpoint(), emergency, "an agent dialled");
+                self.step(Input::AgentDialled { call, channel, name, dialled, at });
+            }
+            // Told before the socket's own last word, which follows.
+            Translated::Replaced => {}
+            Translated::ForeignChannel { channel, .. } => {
+                tracing::warn!(
+                    channel = channel.as_str(),
+                    "a channel entered our application by a way that we do not know"
+                );
+            }
+        }
+    }
+
+    fn on_lost(&mut self, why: LostWhy) {
+        tracing::warn!(%why, "the event socket is lost; calls under way go on in Asterisk");
+        self.status.asterisk.store(false, Ordering::Relaxed);
+        self.resync_at = None;
+        self.step(Input::Disconnected);
+        self.notifier.status("asterisk is not reachable; calls under way go on");
+    }
+
+    fn resync(&mut self) {
+        // If the listing fails, the next one comes soon; if it succeeds, it sets the time of the next itself.
+        self.resync_at = Some(Instant::now() + RESYNC_AGAIN);
+        let (client, lane) = (self.client.clone(), self.lane.clone());
+        let (accounts, status) = (self.accounts.poke(), Arc::clone(&self.status));
+        tokio::spawn(async move {
+            match resync(&client, &lane).await {
+                Ok(node) => accounts.node_seen(node),
+                Err(error) => {
+                    status.asterisk.store(false, Ordering::Relaxed);
+                    tracing::warn!(%error, "the node cannot be listed");
+                }
+            }
+        });
+    }
+
+    fn on_ask(&mut self, ask: Ask) {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        match ask {
+            Ask::Start { endpoint, raw, answer } => {
+                let emergency = self.directory.is_emergency(Some(&endpoint), &raw);
+                let (call, dialled) = (CallId(Uuid::now_v7()), Dialled { raw, emergency });
+                tracing::info!(%call, %endpoint, emergency, "a call was asked for");
+                self.waiting.insert(request, answer);
+                self.step(Input::CallAsked { call, request, endpoint, dialled });
+            }
+            Ask::HangUp { call, answer } => {
+                self.waiting.insert(request, answer);
+                self.step(Input::HangupAsked { call, request });
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        let listed = matches!(input, Input::Listed { .. });
+        let out = self.engine.step(input, self.clock.now());
+        self.status.steps.fetch_add(1, Ordering::Relaxed);
+        self.hand_out(out);
+        if listed {
+            self.on_listed();
+        }
+        self.status.open_calls.store(self.engine.open_calls(), Ordering::Relaxed);
+    }
+
+    fn on_listed(&mut self) {
+        self.resync_at = Some(Instant::now() + RESYNC_EVERY);
+        self.status.asterisk.store(true, Ordering::Relaxed);
+        if !self.announced {
+            self.announced = true;
+            self.notifier.ready();
+            tracing::info!(open_calls = self.engine.open_calls(), "ready");
+        }
+        self.notifier.status("ready");
+    }
+
+    fn hand_out(&mut self, out: Outbox) {
+        for (call, command) in &out.commands {
+            if let Command::Enter { endpoint, dialled } = command {
+                // Before the facts, so that their row stands when they come.
+                self.enter(*call, endpoint.clone(), dialled);
+            }
+        }
+        for write in out.writes {
+            self.metrics.facts(&write);
+            self.writer.write(Job::Facts(write));
+        }
+        let mut batch: Vec<Command> = Vec::new();
+        let mut current = None;
+        for (call, command) in out.commands {
+            if current != Some(call) {
+                self.send(current, &mut batch);
+                current = Some(call);
+            }
+            match command {
+                Command::Admit { endpoint, dialled } => {
+                    if let Some(call) = self.engine.call(call) {
+                        self.admitter.admit(call, endpoint, dialled);
+                    }
+                }
+                Command::Enter { .. } => {}
+                Command::Reply { request, answer } => {
+                    if let Some(waiting) = self.waiting.remove(&request) {
+                        // Whoever asked may have gone away.
+                        let _ = waiting.send((call, answer));
+                    }
+                }
+                command => batch.push(command),
+            }
+        }
+        self.send(current, &mut batch);
+        for call in out.over {
+            self.dispatch.forget(call);
+        }
+    }
+
+    fn enter(&self, call: CallId, endpoint: Option<EndpointName>, dialled: &Dialled) {
+        let route = self.emergency.as_ref().filter(|_| dialled.emergency);
+        self.writer.write(Job::Enter(Box::new(EnterRequest {
+            call,
+            endpoint,
+            dialled_raw: dialled.raw.clone(),
+            node: self.node.clone(),
+            trunk: route.map(|route| route.trunk.clone()),
+            presented: route.map(|route| route.caller_id),
+            facts: Vec::new(),
+        })));
+    }
+
+    fn send(&mut self, call: Option<CallId>, batch: &mut Vec<Command>) {
+        if let (Some(call), false) = (call, batch.is_empty()) {
+            self.dispatch.send(call, std::mem::take(batch));
+        }
+    }
+
+    fn reload(&mut self, reload: &mut impl FnMut() -> Option<Config>) {
+        self.notifier.reloading();
+        if let Some(config) = reload() {
+            self.engine.set_settings(config.engine_settings());
+            self.admitter.set_rules(Rules::of(&config));
+            self.drain_timeout = config.shutdown.drain_timeout;
+            self.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
+            self.emergency = config.emergency;
+        }
+        self.notifier.ready();
+    }
+
+    fn stop(&mut self) {
+        let now = Instant::now();
+        if self.stop_at.is_some() {
+            tracing::warn!("told a second time: stopping now");
+            self.stop_at = Some(now);
+            return;
+        }
+        let open_calls = self.engine.open_calls();
+        tracing::info!(open_calls, "no new calls; stopping when the last has ended");
+        self.notifier.stopping();
+        self.status.draining.store(true, Ordering::Relaxed);
+        self.stop_at = Some(now + self.drain_timeout);
+        self.step(Input::Drain);
+    }
+
+    async fn end(self, ended: Ended) -> Ended {
+        self.writer.close().await;
+        ended
+    }
+
+    /// Deadlines are wall time, sleeping is not.
+    fn instant(&mut self, at: Timestamp) -> Instant {
+        let left = at.duration_since(self.clock.now());
+        Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// Sleeps until then; for ever, if there is no then.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,45 @@
+//! The shell: the only place that spawns, sleeps or asks the time. One task owns the [`Engine`](crate::core::engine::Engine)
+//! and everything else feeds it or works for it.
+//!
+//! ```text
+//! events of Asterisk ──┐
+//! ends of commands ────┼─► driver: engine.step(input, now) ─► facts    ─► writer   ─► Postgres
+//! requests of the API ─┘                                   └► commands ─► dispatch ─► Asterisk
+//!                                                                       └► admit    ─► Postgres
+//! ```
+//!
+//! Each of the three has its own lane, so that none can block another: the ends of commands are bounded by the commands
+//! under way, the API lane is short and answers "busy" when it is full, and the events have a queue whose overflow is a
+//! resync.
+
+mod accounts;
+mod admit;
+mod clock;
+mod directory;
+mod dispatch;
+mod driver;
+mod handle;
+mod lifecycle;
+mod resync;
+mod status;
+mod writer;
+
+pub use admit::decide;
+pub use driver::{Daemon, Ended, Trouble};
+pub use handle::{Busy, Handle};
+pub use lifecycle::{Notifier, Signal, signals};
+pub use status::{Health, Status};
+
+use crate::core::input::Input;
+use tokio::sync::mpsc;
+
+/// The lane on which the ends of commands come back.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane(mpsc::UnboundedSender<Input>);
+
+impl Lane {
+    /// Tells the loop something. When the loop is gone nobody needs to hear it.
+    pub fn tell(&self, input: Input) {
+        let _ = self.0.send(input);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the loop lets others see, without asking it.
+
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+/// Written by the loop and its workers, read by health checks and metrics.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Events are heard and the node was listed since the last connect.
+    pub asterisk: AtomicBool,
+    /// The last answer of the database was an answer.
+    pub postgres: AtomicBool,
+    /// No new calls are taken.
+    pub draining: AtomicBool,
+    /// An emergency route is configured.
+    pub emergency_route: AtomicBool,
+    /// Calls under way.
+    pub open_calls: AtomicUsize,
+    /// Facts that wait for the database.
+    pub unwritten: AtomicUsize,
+    /// Milliseconds since 1970 of the loop's last turn.
+    pub last_turn_ms: AtomicI64,
+    /// Inputs the engine took.
+    pub steps: AtomicU64,
+}
+
+/// The answer of `/readyz`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// New calls can be made.
+    pub ready: bool,
+    /// Asterisk's events are heard.
+    pub asterisk: bool,
+    /// The database answers.
+    pub postgres: bool,
+    /// The daemon is about to stop.
+    pub draining: bool,
+    /// Emergency calls have a route.
+    pub emergency_route: bool,
+    /// Calls under way.
+    pub open_calls: usize,
+    /// Facts that wait for the database.
+    pub unwritten_facts: usize,
+}
+
+impl Status {
+    /// The state of things now.
+    pub fn health(&self) -> Health {
+        let (asterisk, postgres) = (self.asterisk.load(Ordering::Relaxed), self.postgres.load(Ordering::Relaxed));
+        let draining = self.draining.load(Ordering::Relaxed);
+        Health {
+            ready: asterisk && postgres && !draining,
+            asterisk,
+            postgres,
+            draining,
+            emergency_route: self.emergency_route.load(Ordering::Relaxed),
+            open_calls: self.open_calls.load(Ordering::Relaxed),
+            unwritten_facts: self.unwritten.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What operators see: logs and metrics. Never a phone number in either.
+
+use crate::core::engine::Write;
+use crate::core::fact::Fact;
+use crate::core::input::Carried;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Sends log lines to standard error.
+///
+/// `level` is a filter such as `info` or `cordboard=debug`; one that cannot be read counts as `info`.
+pub fn init_logs(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only the first call of a process counts.
+    let _ = match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.with_target(false).try_init(),
+    };
+}
+
+/// Counters and histograms of the daemon.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<Disposition, Counter>,
+    refusals: Family<Reason, Counter>,
+    commands: Family<Command, Counter>,
+    facts: Counter,
+    admission: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Disposition {
+    disposition: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Command {
+    outcome: &'static str,
+}
+
+/// Seconds; from a warm reservation to one that waited for a lock.
+const ADMISSION_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("cordboard");
+        let (calls, refusals, commands) = (Family::default(), Family::default(), Family::default());
+        let (facts, admission) = (Counter::default(), Histogram::new(ADMISSION_BUCKETS));
+        registry.register("calls", "Calls that ended, by disposition", calls.clone());
+        registry.register("refusals", "Calls that were refused, by reason", refusals.clone());
+        registry.register("ari_commands", "Commands to Asterisk, by how they ended", commands.clone());
+        registry.register("facts_written", "Facts and rows written to the database", facts.clone());
+        registry.register_with_unit(
+            "admission",
+            "Time to decide, reserve and store a call",
+            Unit::Seconds,
+            admission.clone(),
+        );
+        Self { registry, calls, refusals, commands, facts, admission }
+    }
+}
+
+impl Metrics {
+    /// Counts what facts say.
+    pub fn facts(&self, write: &Write) {
+        for fact in &write.facts {
+            match fact {
+                Fact::Settled { disposition, .. } => {
+                    self.calls.get_or_create(&Disposition { disposition: disposition.as_str() }).inc();
+                }
+                Fact::Refused { reason, .. } => self.refused(reason.as_str()),
+                Fact::Requested { .. }
+                | Fact::Admitted { .. }
+                | Fact::AgentDialled { .. }
+                | Fact::AgentRinging { .. }
+                | Fact::AgentAnswered { .. }
+                | Fact::CustomerDialled { .. }
+                | Fact::InviteSent { .. }
+                | Fact::EarlyMedia { .. }
+                | Fact::Ringing { .. }
+                | Fact::Answered { .. }
+                | Fact::HangupAsked { .. }
+                | Fact::LegEnded { .. } => {}
+            }
+        }
+    }
+
+    /// A call was refused.
+    pub fn refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&Reason { reason }).inc();
+        self.calls.get_or_create(&Disposition { disposition: "refused" }).inc();
+    }
+
+    /// A command to Asterisk came to its end.
+    pub fn command(&self, outcome: Carried) {
+        let outcome = match outcome {
+            Carried::Done => "done",
+            Carried::Refused { .. } => "refused",
+            Carried::NotSent => "not_sent",
+            Carried::Unknown => "unknown",
+        };
+        self.commands.get_or_create(&Command { outcome }).inc();
+    }
+
+    /// So many jobs were written.
+    pub fn written(&self, jobs: usize) {
+        self.facts.inc_by(jobs as u64);
+    }
+
+    /// The database decided, after this long.
+    pub fn admission(&self, took: Duration) {
+        self.admission.observe(took.as_secs_f64());
+    }
+
+    /// Everything in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// None that can happen: the text is written into memory.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
