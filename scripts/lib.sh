@@ -18,7 +18,8 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 : "${CORDBOARD_ARI_PASSWORD:=cordboard-dev-only}"
 : "${CORDBOARD_MIN_ASTERISK:=22.10.1}"  # older ones lack fixes the daemon relies on
 
-say() { printf '%s: %s\n' "$(basename -- "$0")" "$*" >&2; }
+# CORDBOARD_SAY goes before each line.
+say() { printf '%s%s: %s\n' "${CORDBOARD_SAY:-}" "$(basename -- "$0")" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # The state directory must be absolute: Asterisk and Postgres change their working directory.
@@ -61,7 +62,7 @@ need_packages() {
 # it; nobody asked for that, so it is told not to for the time of the installation.
 need_postgres() {
   local conf=/etc/postgresql-common/createcluster.conf
-  if compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || [ -n "${CORDBOARD_PG_BIN:-}" ]; then return; fi
+  if compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || [ -n "${CORDBOARD_PG_BIN:-}" ]; then return 0; fi
   need_packages postgresql-common
   as_root sed -i.cordboard 's/^#\?create_main_cluster *=.*/create_main_cluster = false/' "$conf"
   (need_packages postgresql) || { as_root mv "$conf.cordboard" "$conf"; exit 1; }
@@ -131,7 +132,7 @@ finish_launch() {
 # end_session PID [SECONDS]: ends all of a session that job, or setsid, began; PID is its first process.
 end_session() {
   local i
-  if [ -z "${1:-}" ] || ! kill -TERM -- "-$1" 2>/dev/null; then return; fi
+  if [ -z "${1:-}" ] || ! kill -TERM -- "-$1" 2>/dev/null; then return 0; fi
   for ((i = 0; i < ${2:-5} * 20; i++)); do kill -0 -- "-$1" 2>/dev/null || break; sleep 0.05; done
   kill -KILL -- "-$1" 2>/dev/null || true
   wait "$1" 2>/dev/null || true
