@@ -165,7 +165,7 @@ impl Engine {
     ) {
         match self.owner(channel) {
             Some((call, leg)) if self.calls.contains_key(&call) => {
-                self.with(call, now, out, |call, moment, out| call.on_channel(leg, channel, &event, at, moment, out));
+                self.with(call, now, out, |call, moment, out| call.on_channel(leg, channel, event, at, moment, out));
             }
             // A channel of ours whose call is over: hung up on sight.
             Some((call, _)) if matches!(event, ChannelEvent::Started) => {

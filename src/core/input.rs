@@ -150,7 +150,7 @@ pub struct Admission {
 }
 
 /// Something that happened to a channel.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelEvent {
     /// It is in our application: from here on it can be told what to do.
     Started,

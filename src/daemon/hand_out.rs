@@ -59,7 +59,7 @@ impl Daemon {
 
     fn enter(&self, call: CallId, endpoint: Option<EndpointName>, dialled: &Dialled) {
         let route = self.emergency.as_ref().filter(|_| dialled.emergency);
-        self.writer.write(Job::Enter(Box::new(EnterRequest {
+        self.writer.write(Job::Enter(EnterRequest {
             call,
             endpoint,
             dialled_raw: dialled.raw.clone(),
@@ -67,7 +67,7 @@ impl Daemon {
             trunk: route.map(|route| route.trunk.clone()),
             presented: route.map(|route| dialled.call_back.unwrap_or(route.caller_id)),
             facts: Vec::new(),
-        })));
+        }));
     }
 
     fn send(&mut self, call: Option<CallId>, batch: &mut Vec<Command>) {

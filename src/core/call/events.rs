@@ -14,12 +14,12 @@ impl Call {
         &mut self,
         leg: Leg,
         channel: &ChannelId,
-        event: &ChannelEvent,
+        event: ChannelEvent,
         at: Timestamp,
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
-        match *event {
+        match event {
             ChannelEvent::Started => self.on_started(leg, channel, moment, out),
             ChannelEvent::DialBegan => self.on_invite_sent(leg, at, out),
             ChannelEvent::EarlyMedia => {
