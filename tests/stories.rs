@@ -153,7 +153,7 @@ impl World {
             ["unknown", kind] => carried(kind, Carried::Unknown),
             ["refused", status, kind] => carried(kind, Carried::Refused { status: status.parse().expect("a status") }),
             [leg @ ("agent" | "customer"), event @ ..] => {
-                Input::Channel { channel: self.channel(leg), event: channel_event(leg, event), at }
+                Input::Channel { channel: self.channel(leg), event: channel_event(event), at }
             }
             _ => panic!("unknown input {input:?}"),
         };
@@ -313,7 +313,7 @@ fn admission() -> Admission {
     }
 }
 
-fn channel_event(leg: &str, words: &[&str]) -> ChannelEvent {
+fn channel_event(words: &[&str]) -> ChannelEvent {
     let number = |word: &str| word.parse().expect("a number");
     match words {
         ["started"] => ChannelEvent::Started,

@@ -194,7 +194,7 @@ pub struct ListedChannel {
 /// A channel's state in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedState {
-    /// Made, and nothing dialled.
+    /// Made; perhaps dialled and not ringing yet.
     Down,
     /// An INVITE is under way or the phone rings.
     Ringing,
