@@ -142,9 +142,15 @@ async fn taken(store: &Store, endpoint: &EndpointName, message: &str) -> Outcome
     let agent = store.agent(endpoint, None).await?;
     let back = format!("cordboard agents enable {endpoint}");
     Ok(Failure::new(if agent.active {
-        format!("{message}: {} of {}; choose another, or remove that one: cordboard agents remove {endpoint}", agent.name, agent.organization)
+        format!(
+            "{message}: {} of {}; choose another, or remove that one: cordboard agents remove {endpoint}",
+            agent.name, agent.organization
+        )
     } else {
-        format!("{message}: {} of {}, switched off; choose another, or switch it on: {back}", agent.name, agent.organization)
+        format!(
+            "{message}: {} of {}, switched off; choose another, or switch it on: {back}",
+            agent.name, agent.organization
+        )
     }))
 }
 
@@ -194,7 +200,14 @@ async fn list(context: &Context, slug: Option<&str>) -> Outcome {
             kind.to_owned(),
             a.numbers.to_string(),
             output::maybe(a.daily_limit.as_ref()),
-            (if !a.active { "off" } else if a.has_secret { "on" } else { "no password" }).to_owned(),
+            (if !a.active {
+                "off"
+            } else if a.has_secret {
+                "on"
+            } else {
+                "no password"
+            })
+            .to_owned(),
         ]
     };
     let rows: Vec<_> = agents.iter().map(row).collect();
@@ -210,7 +223,9 @@ async fn remove(context: &Context, endpoint: &EndpointName) -> Outcome {
         return output::print_json(&store.agent(endpoint, None).await?);
     }
     let numbers = if agent.numbers == 1 { "1 number".to_owned() } else { format!("{} numbers", agent.numbers) };
-    output::print(&format!("removed agent {endpoint}: switched off, password void, {numbers} taken away; the calls stay on record"))
+    output::print(&format!(
+        "removed agent {endpoint}: switched off, password void, {numbers} taken away; the calls stay on record"
+    ))
 }
 
 async fn password(context: &Context, endpoint: &EndpointName) -> Outcome {
@@ -220,7 +235,10 @@ async fn password(context: &Context, endpoint: &EndpointName) -> Outcome {
     store.set_sip_secret(agent.id, Some(&secrets::ha1(endpoint, &password))).await?;
     let agent = store.agent(endpoint, None).await?;
     if !agent.active {
-        output::note(context.json, &format!("agent {endpoint} is off; switch it on: cordboard agents enable {endpoint}"));
+        output::note(
+            context.json,
+            &format!("agent {endpoint} is off; switch it on: cordboard agents enable {endpoint}"),
+        );
     }
     show_password(context, &agent, &password, &format!("new password for agent {endpoint}; the old one is void"))
 }

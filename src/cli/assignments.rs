@@ -3,7 +3,7 @@
 use super::context::{self, Context};
 use super::failure::{Failure, Outcome};
 use super::numbers::{extra_prefixes, number, owned};
-use super::organizations::known_country;
+use super::organizations::{known_country, region};
 use super::output;
 use crate::config::Config;
 use crate::core::ids::EndpointName;
@@ -29,7 +29,7 @@ pub struct Assign {
     #[arg(long, value_name = "CALLS")]
     daily_limit: Option<u32>,
     /// Countries that may be called; US,CA unless you say otherwise
-    #[arg(long, value_delimiter = ',', value_name = "COUNTRIES")]
+    #[arg(long, value_delimiter = ',', value_name = "COUNTRIES", value_parser = region)]
     countries: Option<Vec<RegionCode>>,
     /// Dear kinds of numbers that may be called: premium, satellite, `shared_cost` …; '' for none
     #[arg(long, value_name = "CLASSES")]
@@ -61,7 +61,8 @@ pub struct Usage {
 
 impl Assign {
     pub async fn run(self, context: &Context) -> Outcome {
-        let countries = self.countries.map(|countries| countries.into_iter().map(known_country).collect()).transpose()?;
+        let countries =
+            self.countries.map(|countries| countries.into_iter().map(known_country).collect()).transpose()?;
         let classes = self.classes.as_deref().map(classes).transpose()?;
         let config = context.config()?;
         let store = context.store_of(&config).await?;
@@ -128,7 +129,10 @@ impl Unassign {
         if context.json {
             return output::print_json(&serde_json::json!({"unassigned": assignment.assignment_id}));
         }
-        output::print(&format!("agent {} no longer calls from {}; what was called stays on record", agent.endpoint, number.e164))
+        output::print(&format!(
+            "agent {} no longer calls from {}; what was called stays on record",
+            agent.endpoint, number.e164
+        ))
     }
 }
 
@@ -141,8 +145,7 @@ async fn pair(store: &Store, config: &Config, endpoint: &EndpointName, raw: &str
 }
 
 async fn open(store: &Store, agent: &AgentRow, number: &NumberRow) -> Outcome<Option<AssignmentUsage>> {
-    let filter =
-        AssignmentFilter { agent: Some(agent.id), number: Some(number.id), ..AssignmentFilter::default() };
+    let filter = AssignmentFilter { agent: Some(agent.id), number: Some(number.id), ..AssignmentFilter::default() };
     Ok(store.assignments(&filter).await?.pop())
 }
 
@@ -154,7 +157,8 @@ impl Usage {
             Some(endpoint) => Some(context::agent(&store, endpoint).await?.id),
             None => None,
         };
-        let filter = AssignmentFilter { organization: organization.map(|o| o.id), agent, ..AssignmentFilter::default() };
+        let filter =
+            AssignmentFilter { organization: organization.map(|o| o.id), agent, ..AssignmentFilter::default() };
         let usage = store.assignments(&filter).await?;
         if context.json {
             return output::print_json(&usage);

@@ -51,8 +51,10 @@ impl Context {
         let is_password = |key: &str| key.starts_with("node[0].password");
         errors.notices().iter().all(|notice| notice.key().is_some_and(is_password)).then_some(())?;
         let text = std::fs::read_to_string(&self.path).ok()?;
-        let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let own = own.filter(|(name, _)| name.starts_with("CORDBOARD__") && !name.starts_with("CORDBOARD__NODE__0__PASSWORD"));
+        let own =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let own = own
+            .filter(|(name, _)| name.starts_with("CORDBOARD__") && !name.starts_with("CORDBOARD__NODE__0__PASSWORD"));
         let stand_in = ("CORDBOARD__NODE__0__PASSWORD".to_owned(), "not known to this command".to_owned());
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
         config::load_from(&text, own.chain([stand_in]), credentials.as_deref().map(Path::new)).ok()
@@ -95,7 +97,10 @@ pub async fn organization(store: &Store, slug: &str) -> Outcome<Organization> {
     match store.organization(slug).await {
         Err(StoreError::NotFound { .. }) => {
             let known = store.organizations().await?;
-            let add = format!("cordboard organizations add {} --name … --country US --time-zone America/New_York", word(slug));
+            let add = format!(
+                "cordboard organizations add {} --name … --country US --time-zone America/New_York",
+                word(slug)
+            );
             let names = known.iter().map(|organization| organization.slug.as_str());
             Err(unknown("organization", slug, names, &add))
         }
@@ -138,5 +143,9 @@ pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>,
 /// A word as it must be written in a shell.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-_.,:/@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

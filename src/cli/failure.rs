@@ -52,13 +52,10 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::with_code(
-                UNAVAILABLE,
-                format!("{error}; check that Postgres runs, and the key postgres.url"),
-            ),
-            StoreError::OutcomeUnknown => {
-                Self::with_code(UNAVAILABLE, format!("{error}; look before you do it again"))
+            StoreError::Unavailable(_) => {
+                Self::with_code(UNAVAILABLE, format!("{error}; check that Postgres runs, and the key postgres.url"))
             }
+            StoreError::OutcomeUnknown => Self::with_code(UNAVAILABLE, format!("{error}; look before you do it again")),
             StoreError::Url => Self::with_code(CONFIG, format!("{error}: see the key postgres.url")),
             // the name of the constraint is of use to those who write SQL
             StoreError::Constraint { name, message } if name.is_empty() => Self::new(message),

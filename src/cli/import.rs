@@ -110,8 +110,12 @@ type Row = (usize, NewNumber);
 
 impl Checks {
     fn read(&self, input: impl Read) -> Outcome<(Vec<Line>, Vec<Row>)> {
-        let mut reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).comment(Some(b'#')).from_reader(input);
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .comment(Some(b'#'))
+            .from_reader(input);
         let (mut lines, mut rows) = (Vec::new(), Vec::new());
         let mut columns: BTreeMap<&str, usize> = COLUMNS.iter().enumerate().map(|(i, name)| (*name, i)).collect();
         let mut seen: BTreeMap<E164, u64> = BTreeMap::new();
@@ -285,7 +289,10 @@ fn report(context: &Context, lines: &[Line], written: bool) -> Outcome {
         let good = lines.len() - bad;
         return Err(Failure::with_code(
             ERROR,
-            format!("nothing was written: {bad} of {} lines are wrong; correct them, or write the other {good} with --skip-bad", lines.len()),
+            format!(
+                "nothing was written: {bad} of {} lines are wrong; correct them, or write the other {good} with --skip-bad",
+                lines.len()
+            ),
         ));
     }
     output::note(context.json, &format!("{added} added, {skipped} skipped, {bad} wrong"));

@@ -139,9 +139,9 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Assign(command) => command.run(context).await,
         Command::Unassign(command) => command.run(context).await,
         Command::Usage(command) => command.run(context).await,
-//        Command::Calls(command) => command.run(context).await,
-//        Command::Explain(command) => command.run(context).await,
-//        Command::Dial(command) => command.run(context).await,
+        //        Command::Calls(command) => command.run(context).await,
+        //        Command::Explain(command) => command.run(context).await,
+        //        Command::Dial(command) => command.run(context).await,
         Command::Tokens(command) => command.run(context).await,
         Command::Completions(command) => command.run(),
     }

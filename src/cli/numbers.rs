@@ -137,8 +137,12 @@ async fn owner(store: &Store, e164: E164, wanted: &str) -> Outcome<Failure> {
         Some(slug) if slug == wanted => {
             format!("{e164} is there already; let an agent call from it: cordboard assign ENDPOINT {e164}")
         }
-        Some(slug) => format!("{e164} is organization {slug}'s; give it back first: cordboard numbers set {e164} available"),
-        None => format!("{e164} is in the inventory already; it becomes the agent's organization's: cordboard assign ENDPOINT {e164}"),
+        Some(slug) => {
+            format!("{e164} is organization {slug}'s; give it back first: cordboard numbers set {e164} available")
+        }
+        None => format!(
+            "{e164} is in the inventory already; it becomes the agent's organization's: cordboard assign ENDPOINT {e164}"
+        ),
     }))
 }
 
@@ -199,7 +203,9 @@ async fn set(context: &Context, e164: E164, state: State) -> Outcome {
     let row = number(&store, e164).await?;
     match state {
         State::Assigned if row.organization.is_none() => {
-            return Err(Failure::new(format!("{e164} is nobody's; give it to an agent: cordboard assign ENDPOINT {e164}")));
+            return Err(Failure::new(format!(
+                "{e164} is nobody's; give it to an agent: cordboard assign ENDPOINT {e164}"
+            )));
         }
         State::Assigned => store.set_number_state(row.id, NumberState::Assigned).await?,
         State::Inactive => store.set_number_state(row.id, NumberState::Inactive).await?,

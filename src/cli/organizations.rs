@@ -3,7 +3,7 @@
 use super::context::{self, Context};
 use super::failure::{Failure, Outcome};
 use super::output;
-use crate::core::number::{E164, RegionCode};
+use crate::core::number::{E164, InvalidRegion, RegionCode};
 use crate::numbering;
 use crate::store::organizations::{NewOrganization, Organization};
 use clap::{Args, Subcommand};
@@ -44,7 +44,7 @@ pub struct Add {
     #[arg(long)]
     name: String,
     /// By which numbers dialled without + are read, such as US
-    #[arg(long)]
+    #[arg(long, value_parser = region)]
     country: RegionCode,
     /// Its midnight is when daily limits begin anew, such as `America/New_York`
     #[arg(long, value_name = "ZONE")]
@@ -87,12 +87,19 @@ impl Add {
     }
 }
 
+/// A country as people write it.
+pub fn region(text: &str) -> Result<RegionCode, InvalidRegion> {
+    text.trim().to_ascii_uppercase().parse()
+}
+
 /// A country of which numbers are known, so that a slip of the pen is noticed.
 pub fn known_country(country: RegionCode) -> Outcome<RegionCode> {
     if country.is_world() || numbering::has_numbering_plan(&country) {
         return Ok(country);
     }
-    Err(Failure::new(format!("{country} is no country whose numbers are known; countries are those of ISO 3166, such as GB")))
+    Err(Failure::new(format!(
+        "{country} is no country whose numbers are known; countries are those of ISO 3166, such as GB"
+    )))
 }
 
 async fn list(context: &Context) -> Outcome {

@@ -109,8 +109,10 @@ mod tests {
 
     #[test]
     fn keys_are_written_as_in_the_api() {
-        let value = serde_json::json!({"sip_code": 486, "facts": [{"kind": "leg_ended", "sip_code": 1}], "a": {"b_c_d": null}});
-        let same = serde_json::json!({"sipCode": 486, "facts": [{"kind": "leg_ended", "sipCode": 1}], "a": {"bCD": null}});
+        let value =
+            serde_json::json!({"sip_code": 486, "facts": [{"kind": "leg_ended", "sip_code": 1}], "a": {"b_c_d": null}});
+        let same =
+            serde_json::json!({"sipCode": 486, "facts": [{"kind": "leg_ended", "sipCode": 1}], "a": {"bCD": null}});
         assert_eq!(camel(value), same);
     }
 
