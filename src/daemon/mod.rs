@@ -25,7 +25,7 @@ mod resync;
 mod status;
 mod writer;
 
-pub use admit::decide;
+pub use admit::{Rules, decide};
 pub use driver::{Daemon, Ended, Trouble};
 pub use handle::{Busy, Handle};
 pub use lifecycle::{Notifier, Signal, signals};
