@@ -95,9 +95,8 @@ fn reload(path: &Path, current: &Config) -> Option<Config> {
 
 fn log_format(config: &Config) -> telemetry::LogFormat {
     match config.log.format {
-        LogFormat::Json => telemetry::LogFormat::Json,
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Auto if std::io::stderr().is_terminal() => telemetry::LogFormat::Text,
-        LogFormat::Auto => telemetry::LogFormat::Json,
+        LogFormat::Json | LogFormat::Auto => telemetry::LogFormat::Json,
     }
 }
