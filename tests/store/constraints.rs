@@ -170,7 +170,7 @@ async fn right_edits_are_accepted() {
         "UPDATE assignments SET allowed_countries = '{US,CA,MX}', allowed_classes = '{premium,satellite}' WHERE ends_at IS NULL",
         "UPDATE assignments SET daily_limit = 1000",
         // an ended assignment does not keep a number from moving on
-        "UPDATE assignments SET ends_at = now()",
+        "UPDATE assignments SET ends_at = now() WHERE ends_at IS NULL",
         "UPDATE numbers SET organization_id = NULL WHERE e164 = '+12125550102'",
         "UPDATE numbers SET organization_id = (SELECT id FROM organizations WHERE slug = 'other') WHERE e164 = '+12125550102'",
         "UPDATE numbers SET state = 'resting' WHERE e164 = '+12125550102'",
