@@ -3,16 +3,17 @@
 //! what to do next.
 
 mod agents;
-// mod api;
+mod api;
 mod assignments;
-// mod calls;
+mod calls;
 mod check_config;
 mod completions;
 mod context;
-// mod dial;
-// mod explain;
+mod dial;
+mod explain;
 mod failure;
 mod import;
+mod local;
 mod migrate;
 mod numbers;
 mod organizations;
@@ -21,6 +22,7 @@ mod secrets;
 mod serve;
 mod tokens;
 mod trunks;
+mod verdict;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use context::Context;
@@ -94,6 +96,13 @@ enum Command {
     Unassign(assignments::Unassign),
     /// Who may call from which number, and what is left of it today
     Usage(assignments::Usage),
+    /// What was called
+    #[command(subcommand)]
+    Calls(calls::Calls),
+    /// Why a call was made from its number, or refused
+    Explain(explain::Explain),
+    /// Connect an agent with a number, or see what would come of it
+    Dial(dial::Dial),
     /// Keys to the API
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -139,9 +148,9 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Assign(command) => command.run(context).await,
         Command::Unassign(command) => command.run(context).await,
         Command::Usage(command) => command.run(context).await,
-        //        Command::Calls(command) => command.run(context).await,
-        //        Command::Explain(command) => command.run(context).await,
-        //        Command::Dial(command) => command.run(context).await,
+        Command::Calls(command) => command.run(context).await,
+        Command::Explain(command) => command.run(context).await,
+        Command::Dial(command) => command.run(context).await,
         Command::Tokens(command) => command.run(context).await,
         Command::Completions(command) => command.run(),
     }
