@@ -23,11 +23,11 @@ mod translate;
 mod version;
 mod wire;
 
-pub use accounts::{AccountKind, SipAccount};
+pub use accounts::{AccountKind, REALM, SipAccount};
 pub use config::{AriConfig, InvalidAriConfig};
 pub use dial_string::dial_string;
 pub use http::{AriClient, AriError, AriSetupError};
-pub use queries::{ApplicationInfo, ChannelRow, NodeInfo};
+pub use queries::{ApplicationInfo, ChannelRow, FilteredEvent, NodeInfo};
 pub use queue::SocketEvents;
 pub use socket::{EventSocket, LostWhy, SocketEvent, SocketStats};
 pub use translate::{Translated, translate};

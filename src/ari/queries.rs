@@ -217,3 +217,71 @@ impl AriClient {
         self.send(Request { method: Method::PUT, path: &path, query: &[], body }).await.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ari::test_server::{Reaction, Server};
+
+    const INFO: &str = r#"{"build":{"os":"Linux"},"system":{"version":"22.10.1+dfsg","entity_id":"02:00:00:00:00:01"},
+        "config":{"name":"pbx1"},"status":{"startup_time":"2026-11-21T09:46:30.089+0000","last_reload_time":""}}"#;
+    const CHANNELS: &str = r#"[
+        {"id":"pbx1-1.46","name":"PJSIP/acme-ann-0000002e","state":"Ring","caller":{"number":"ann"},
+         "dialplan":{"context":"cordboard-agents","exten":"12025550123","app_name":"Stasis","app_data":"cordboard,outbound"},
+         "creationtime":"2026-11-21T09:51:08.231+0000"},
+        {"id":"x y","name":"PJSIP/strange-01","state":"Up","dialplan":{"exten":"s","app_name":"","app_data":""},
+         "creationtime":"2026-11-21T09:51:08.231+0000"},
+        {"id":"pbx1-1.47","name":"PJSIP/carrier-0000002f","state":"Dialing",
+         "dialplan":{"exten":"s","app_name":"Stasis","app_data":"cordboard-other"},
+         "creationtime":"2026-11-21T09:51:09.000+0000"}]"#;
+
+    #[tokio::test]
+    async fn the_node_says_who_it_is() {
+        let server = Server::start(|_| Reaction::Answer(200, INFO)).await;
+        let startup_time = "2026-11-21T09:46:30.089Z".parse().expect("a time");
+        let (version, entity) = ("22.10.1+dfsg".to_owned(), "02:00:00:00:00:01".to_owned());
+        assert_eq!(server.client().info().await, Ok(NodeInfo { version, startup_time, entity }));
+    }
+
+    #[tokio::test]
+    async fn a_listing_has_the_channels_that_could_be_ours_and_prints_no_number() {
+        let server = Server::start(|_| Reaction::Answer(200, CHANNELS)).await;
+        let rows = server.client().list_channels().await.expect("a listing");
+        let told: Vec<_> = rows.iter().map(|r| (r.listed.id.as_str(), r.listed.state, r.in_app, &*r.exten)).collect();
+        let agent = ("pbx1-1.46", ListedState::Ringing, true, "12025550123");
+        assert_eq!(told, [agent, ("pbx1-1.47", ListedState::Ringing, false, "s")]);
+        assert!(!format!("{rows:?}").contains("2025550123"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_an_error_that_repeats_nothing() {
+        for body in ["", "<html>", r#"{"id":"12025550123"}"#, r#"[{"id":"12025550123"}]"#] {
+            let server = Server::start(move |_| Reaction::Answer(200, body)).await;
+            let error = server.client().list_channels().await.expect_err("no listing");
+            assert_eq!(error, AriError::Unreadable { about: "channels" });
+        }
+    }
+
+    #[tokio::test]
+    async fn bridges_subscriptions_and_our_application_have_their_addresses() {
+        let server = Server::start(|seen| match &*seen.line {
+            "GET bridges" => Reaction::Answer(200, r#"[{"id":"a-b","technology":"x"},{"id":"a b"}]"#),
+            "GET applications/cordboard" => Reaction::Answer(
+                200,
+                r#"{"name":"cordboard","channel_ids":["x.1"],"bridge_ids":[],"events_disallowed":[{"type":"Dial"}]}"#,
+            ),
+            "POST applications/cordboard/subscription?eventSource=channel%3Ax.1" => Reaction::Answer(422, ""),
+            "POST events/user/canary-1?application=cordboard" => Reaction::Answer(204, ""),
+            _ => Reaction::Close,
+        })
+        .await;
+        let client = server.client();
+        assert_eq!(client.list_bridges().await, Ok(vec!["a-b".parse().expect("an id")]));
+        let application = client.application().await.expect("our application");
+        assert_eq!(application.channel_ids, ["x.1"]);
+        assert_eq!(application.events_disallowed, [FilteredEvent { kind: "Dial".to_owned() }]);
+        let channel = "x.1".parse().expect("an id");
+        assert_eq!(client.subscribe_channel(&channel).await, Carried::Refused { status: 422 });
+        assert_eq!(client.send_canary("canary-1").await, Carried::Done);
+    }
+}

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// The dialplan that ends the other leg with this one, even when no daemon lives.
 const HANGUP_HANDLER: &str = "cordboard-hangup,s,1";
-/// The channel variable that names the other leg to [`HANGUP_HANDLER`].
+/// The channel variable that tells [`HANGUP_HANDLER`] the id of the other leg.
 const PEER: &str = "CORDBOARD_PEER";
 /// The same, if this leg was answered: before that the agent must first hear or see why.
 const PEER_IF_UP: &str = "CORDBOARD_PEER_IF_UP";
@@ -30,7 +30,8 @@ impl AriClient {
             Command::CreateChannel(spec) => self.create_channel(spec).await,
             Command::SetPeer { channel, peer } => {
                 let path = ["channels", channel.as_str(), "variable"];
-                done(self.post(&path, &[("variable", PEER), ("value", peer.as_str())], None).await, &[])
+                let rule = rule(channel);
+                done(self.post(&path, &[("variable", rule), ("value", peer.as_str())], None).await, &[])
             }
             Command::AddToBridge { bridge, channels } => {
                 let channels = channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join(",");
@@ -70,6 +71,10 @@ impl AriClient {
     }
 
     async fn create_channel(&self, spec: &ChannelSpec) -> Carried {
+        if spec.present.is_none() && matches!(spec.target, Target::Number { .. }) {
+            // Asterisk would call as "anonymous". The core never asks for that.
+            return Carried::Refused { status: 400 };
+        }
         let body = create_body(spec, self.app());
         done(self.post(&["channels", "create"], &[], Some(body)).await, &[409])
     }
@@ -94,6 +99,14 @@ pub(super) fn done(answer: Result<Vec<u8>, AriError>, also: &[u16]) -> Carried {
         Ok(()) => Carried::Done,
         Err(AriError::Refused { status }) if also.contains(&status) => Carried::Done,
         Err(error) => error.into(),
+    }
+}
+
+/// The variable that names a leg's peer. A customer's leg that was never answered does not take the agent's with it.
+fn rule(channel: &ChannelId) -> &'static str {
+    match channel.leg() {
+        Some(Leg::Customer) => PEER_IF_UP,
+        Some(Leg::Agent) | None => PEER,
     }
 }
 
@@ -131,8 +144,7 @@ fn variables(spec: &ChannelSpec) -> Map<String, Value> {
     }
     variables.insert("CHANNEL(hangup_handler_push)".into(), HANGUP_HANDLER.into());
     if let Some(peer) = &spec.peer {
-        let rule = if spec.channel.leg() == Some(Leg::Customer) { PEER_IF_UP } else { PEER };
-        variables.insert(rule.into(), peer.as_str().into());
+        variables.insert(rule(&spec.channel).into(), peer.as_str().into());
     }
     if let Target::Agent { auto_answer: true, .. } = spec.target {
         // Two dialects: most phones understand at least one.

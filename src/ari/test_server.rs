@@ -115,7 +115,7 @@ async fn serve(
             Reaction::AnswerAndClose(status, body) => (full(status, body), false),
             Reaction::CutOff(status) => (format!("HTTP/1.1 {status} X\r\nContent-Length: 99\r\n\r\n{{"), false),
             Reaction::Redirect => {
-                (format!("HTTP/1.1 302 X\r\nLocation: /ari/elsewhere\r\nContent-Length: 0\r\n\r\n"), true)
+                ("HTTP/1.1 302 X\r\nLocation: /ari/elsewhere\r\nContent-Length: 0\r\n\r\n".to_owned(), true)
             }
             Reaction::Close => return,
             Reaction::Hang => std::future::pending().await,

@@ -68,7 +68,7 @@ impl fmt::Debug for Translated {
 /// It is no event, or an event that we know without the parts that we need.
 pub fn translate(text: &str) -> Result<Translated, Malformed> {
     Ok(match wire::parse(text)? {
-        Event::StasisStart(event) => started(event)?,
+        Event::StasisStart(event) => started(event),
         Event::StasisEnd(event) => channel(event.channel.id, event.timestamp, ChannelEvent::Left),
         Event::Dial(event) => match &*event.dialstatus.0 {
             "" => channel(event.peer.id, event.timestamp, ChannelEvent::DialBegan),
@@ -107,15 +107,15 @@ fn channel(channel: ChannelId, at: Timestamp, event: ChannelEvent) -> Translated
     Translated::Input(Input::Channel { channel, event, at })
 }
 
-fn started(event: StasisStart<'_>) -> Result<Translated, Malformed> {
+fn started(event: StasisStart<'_>) -> Translated {
     let StasisStart { timestamp: at, args, channel: entering } = event;
-    Ok(match (entering.id.owner(), entering.name) {
-        (Some(_), _) => channel(entering.id, at, ChannelEvent::Started),
-        (None, Some(name)) if args.first().is_some_and(|arg| arg.0 == OUTBOUND) => {
+    match entering.name {
+        _ if entering.id.owner().is_some() => channel(entering.id, at, ChannelEvent::Started),
+        Some(name) if args.first().is_some_and(|arg| arg.0 == OUTBOUND) => {
             Translated::AgentDialled { channel: entering.id, name, raw: entering.dialplan.exten.0.into_owned(), at }
         }
-        (None, name) => Translated::ForeignChannel { channel: entering.id, name },
-    })
+        name => Translated::ForeignChannel { channel: entering.id, name },
+    }
 }
 
 fn destroyed(event: Destroyed) -> Translated {

@@ -27,9 +27,9 @@ fn spec() -> ChannelSpec {
             trunk: "carrier".parse().expect("a trunk"),
             plus: true,
         },
-        present: "+12025550199".parse().expect("a number"),
+        present: Some("+12025550199".parse().expect("a number")),
         originator: Some("pbx1-1795256619.46".parse().expect("an id")),
-        peer: Some("PJSIP/acme-ann-0000002e".parse().expect("a name")),
+        peer: Some("pbx1-1795256619.46".parse().expect("an id")),
         max_call_s: Some(7200),
     }
 }
@@ -47,9 +47,8 @@ async fn every_command_is_one_request() {
         ),
         (Command::CreateChannel(spec()), "POST channels/create".to_owned()),
         (
-            Command::SetPeer { channel: agent.clone(), peer: "PJSIP/carrier-0000002f".parse().expect("a name") },
-            "POST channels/pbx1-1795256619.46/variable?variable=CORDBOARD_PEER&value=PJSIP%2Fcarrier-0000002f"
-                .to_owned(),
+            Command::SetPeer { channel: agent.clone(), peer: customer() },
+            format!("POST channels/pbx1-1795256619.46/variable?variable=CORDBOARD_PEER&value={CALL}-c-1"),
         ),
         (
             Command::AddToBridge { bridge: call().bridge(), channels: vec![agent, customer()] },
@@ -89,7 +88,7 @@ fn a_channel_is_born_with_all_that_ends_it() {
             "CONNECTEDLINE(num,i)": "+12025550199",
             "TIMEOUT(absolute)": "7200",
             "CHANNEL(hangup_handler_push)": "cordboard-hangup,s,1",
-            "CORDBOARD_PEER": "PJSIP/acme-ann-0000002e",
+            "CORDBOARD_PEER_IF_UP": "pbx1-1795256619.46",
         },
     });
     assert_eq!(create_body(&spec(), "cordboard"), expected);
@@ -102,14 +101,18 @@ fn an_emergency_call_has_no_time_limit_and_a_phone_may_be_asked_to_answer() {
     let emergency = ChannelSpec { target: Target::Emergency { digits, trunk }, max_call_s: None, peer: None, ..spec() };
     let body = create_body(&emergency, "cordboard");
     assert_eq!(body["endpoint"], "PJSIP/112@emergency");
-    assert!(body["variables"].get("TIMEOUT(absolute)").is_none() && body["variables"].get("CORDBOARD_PEER").is_none());
+    assert!(
+        body["variables"].get("TIMEOUT(absolute)").is_none() && body["variables"].get("CORDBOARD_PEER_IF_UP").is_none()
+    );
 
     let endpoint: crate::core::ids::EndpointName = "acme-ann".parse().expect("an endpoint");
     for auto_answer in [false, true] {
         let target = Target::Agent { endpoint: endpoint.clone(), auto_answer };
-        let agent = ChannelSpec { channel: call().agent_channel(1), target, originator: None, ..spec() };
+        let peer = Some(customer());
+        let agent = ChannelSpec { channel: call().agent_channel(1), target, originator: None, peer, ..spec() };
         let body = create_body(&agent, "cordboard");
         assert_eq!(body["appArgs"], "agent");
+        assert_eq!(body["variables"]["CORDBOARD_PEER"], format!("{CALL}-c-1"));
         assert!(body.get("originator").is_none() && body.get("formats").is_none());
         let asks = body["variables"].get("PJSIP_HEADER(add,Alert-Info)").is_some();
         assert_eq!(asks, auto_answer);
@@ -255,6 +258,14 @@ async fn an_id_that_a_url_would_resolve_away_is_sent_nowhere() {
         let hang_up = Command::HangUp { channel: id.parse().expect("an id"), cause: HangupCause::NORMAL };
         assert_eq!(server.client().carry_out(&hang_up).await, Carried::Refused { status: 400 });
     }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_customer_is_never_called_anonymously() {
+    let server = Server::start(|_| Reaction::Answer(200, "{}")).await;
+    let nameless = Command::CreateChannel(ChannelSpec { present: None, ..spec() });
+    assert_eq!(server.client().carry_out(&nameless).await, Carried::Refused { status: 400 });
     assert!(server.seen().is_empty());
 }
 

@@ -63,6 +63,7 @@ fn read(counter: &AtomicU64) -> u64 {
 }
 
 #[tokio::test]
+#[expect(clippy::result_large_err, reason = "tungstenite's type")]
 async fn it_is_connected_once_the_filter_is_set_and_the_password_is_in_the_header_only() {
     let mut scene = Scene::start(Reaction::Answer(200, "{}"), CAPACITY).await;
     let mut asked = None;

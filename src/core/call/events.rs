@@ -177,6 +177,12 @@ impl Call {
                 if self.record.hung_up_by.is_none() {
                     self.note(Fact::HangupAsked { at, by: Party::System }, out);
                 }
+                let lost = leg == Leg::Customer
+                    && self.customer == CustomerOrder::Unheard
+                    && self.record.invite_sent_at.is_none();
+                // A cause would say that nothing was dialled, and that is not known.
+                let (cause, sip_code) = if lost { (None, None) } else { (cause, sip_code) };
+                self.guessed |= lost;
                 self.note(Fact::LegEnded { at, leg, cause, sip_code }, out);
                 let cause = match leg {
                     Leg::Customer => HangupCause::passed_on(cause),
@@ -209,9 +215,10 @@ impl Call {
             }
             (ListedState::Ringing, Leg::Agent | Leg::Customer) => self.on_ringing(leg, at, out),
             (ListedState::Up, Leg::Agent | Leg::Customer) => self.on_up(leg, at, moment, out),
-            (ListedState::Down, Leg::Customer) if self.customer == CustomerOrder::InDoubt => {
-                // It was never dialled, and is ended rather than dialled again: unknown is not repeated.
-                self.customer = CustomerOrder::Channel;
+            (ListedState::Down, Leg::Customer)
+                if matches!(self.customer, CustomerOrder::InDoubt | CustomerOrder::Unheard) =>
+            {
+                // Not dialled, or dialled and not ringing yet: both look the same. It is ended, never dialled again.
                 self.give_up(moment, out);
             }
             (ListedState::Down, Leg::Agent | Leg::Customer) => {}

@@ -47,8 +47,10 @@ enum CustomerOrder {
     Channel,
     /// Asterisk said that it did dial.
     Dialled,
-    /// Nobody knows whether the order to dial arrived, and Asterisk is asked.
+    /// Nobody knows whether the order to dial arrived, and Asterisk is asked. Its events would tell.
     InDoubt,
+    /// The same, and events may have been missed: nothing that was not heard can be excluded.
+    Unheard,
 }
 
 /// Why a call that is still being decided will not be made.
@@ -105,10 +107,11 @@ impl Call {
     /// A call of before a restart of the daemon.
     pub(in crate::core) fn restored(id: CallId, record: Record, admission: Option<Box<Admission>>) -> Self {
         let endpoint = admission.as_ref().map(|admission| admission.endpoint.clone());
-        let mut call = Self::empty(id, Dialled { raw: String::new(), emergency: record.emergency }, endpoint);
+        let mut call =
+            Self::empty(id, Dialled { raw: String::new(), emergency: record.emergency, call_back: None }, endpoint);
         call.customer = match (record.decided_at, record.customer_dialled_at, record.invite_sent_at) {
             (None, _, _) => CustomerOrder::None,
-            (Some(_), Some(_), None) => CustomerOrder::InDoubt,
+            (Some(_), Some(_), None) => CustomerOrder::Unheard,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
         call.record = record;
@@ -168,6 +171,17 @@ impl Call {
     ) {
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
         self.on_probed(leg, state, at, moment, out);
+    }
+
+    /// Events are missed from now on.
+    pub(in crate::core) fn on_deaf(&mut self) {
+        if self.record.customer_dialled_at.is_some() && self.record.invite_sent_at.is_none() {
+            self.customer = match self.customer {
+                CustomerOrder::None => CustomerOrder::None,
+                CustomerOrder::Dialled => CustomerOrder::Dialled,
+                CustomerOrder::Channel | CustomerOrder::InDoubt | CustomerOrder::Unheard => CustomerOrder::Unheard,
+            };
+        }
     }
 
     pub(super) fn customer_may_live(&self) -> bool {
