@@ -103,7 +103,14 @@ async fn every_refusal_has_its_status() {
             RefusalReason::Draining | RefusalReason::NodeUnavailable | RefusalReason::StoreUnavailable => {
                 (503, reason.as_str())
             }
-            _ => (403, reason.as_str()),
+            RefusalReason::AgentInactive
+            | RefusalReason::AgentDailyLimit
+            | RefusalReason::ClassNotAllowed
+            | RefusalReason::CountryNotAllowed
+            | RefusalReason::DailyLimit
+            | RefusalReason::EmergencyNotPossible
+            | RefusalReason::NoNumberAssigned
+            | RefusalReason::NoNumberAvailable => (403, reason.as_str()),
         };
         let problem = reply.is_problem(status, code);
         if status == 404 {

@@ -8,11 +8,11 @@ use cordboard::core::fact::{Fact, Origin};
 use cordboard::core::ids::{CallId, EndpointName, OrganizationId};
 use cordboard::core::outcome::RefusalReason;
 use cordboard::core::record::Record;
-use cordboard::daemon::{self, Busy, Status};
+use cordboard::daemon::{self, Busy, Rules, Status};
 use cordboard::http::{self, AppState, Calls, Limits, Reach};
 use cordboard::store::Store;
 use cordboard::store::admit::{AdmitRequest, Admitted};
-use cordboard::store::agents::{AgentRow, NewAgent};
+use cordboard::store::agents::{AgentKind, AgentRow, NewAgent, PhoneKind};
 use cordboard::store::assignments::NewAssignment;
 use cordboard::store::numbers::NewNumber;
 use cordboard::store::organizations::NewOrganization;
@@ -69,7 +69,7 @@ impl Stand {
             requested_at: Timestamp::now(),
             node: "pbx1".parse().expect("a node"),
         };
-        let decide = |snapshot: &_| daemon::decide(&raw, &Default::default(), snapshot, Timestamp::now());
+        let decide = |snapshot: &_| daemon::decide(&raw, &Rules::default(), snapshot, Timestamp::now());
         let answer = match self.store.admit(&request, decide).await {
             Ok(Admitted::Admitted(_)) => Answer::Admitted,
             Ok(Admitted::Refused { reason, .. }) => Answer::Refused(reason),
@@ -249,6 +249,7 @@ impl Floor {
             status: status.clone(),
             metrics: Arc::new(Metrics::default()),
             extra: Arc::new(|text| http::metrics::counter(text, "test_extra", "From elsewhere", 7)),
+            now: Timestamp::now,
             limits,
         };
         Self { router: http::api(state.clone(), reach), store, stand, status, state }
@@ -297,8 +298,8 @@ impl Floor {
             name: "Alice".to_owned(),
             extension: None,
             endpoint: endpoint.parse().expect("an endpoint"),
-            kind: Default::default(),
-            phone_kind: Default::default(),
+            kind: AgentKind::default(),
+            phone_kind: PhoneKind::default(),
             daily_limit: None,
             sip_ha1: None,
         };
