@@ -9,6 +9,7 @@ use md5::{Digest as _, Md5};
 use sip_peer::{Behaviour, OutCall, Peer, PeerConfig, Rules};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,8 +42,15 @@ pub struct Floor {
     pub endpoints: Vec<String>,
     /// What `check` leaves out, because the scenario takes it away.
     pub excused: check::Excused,
-    behaviour: Arc<Mutex<Behaviour>>,
+    behaviour: Arc<Mutex<Manners>>,
     number: usize,
+}
+
+/// How the carrier treats calls, by number and otherwise.
+#[derive(Debug)]
+struct Manners {
+    of: HashMap<String, Behaviour>,
+    otherwise: Behaviour,
 }
 
 /// An agent with a phone.
@@ -99,10 +107,9 @@ impl Floor {
         let pool = fresh_database(servers, &database).await;
         let store = Store::connect(&servers.url(&database).into(), 3, SOON).expect("a store");
         store.migrate().await.expect("migrations");
-        let behaviour = Arc::new(Mutex::new(Behaviour::answer(Duration::from_millis(200))));
-        let shared = Arc::clone(&behaviour);
-        let rules = Rules::by(move |_| shared.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let carrier = peer_at("carrier", servers.carrier, rules).await;
+        let otherwise = Behaviour::answer(Duration::from_millis(200));
+        let behaviour = Arc::new(Mutex::new(Manners { of: HashMap::new(), otherwise }));
+        let carrier = peer_at("carrier", servers.carrier, rules(&behaviour)).await;
         let emergency = peer_at("emergency", servers.emergency, Behaviour::answer(Duration::from_millis(100)).into()).await;
         let decoy = Peer::bind(PeerConfig::new("decoy").without_rtp()).await.expect("a decoy");
         seed(&pool).await;
@@ -133,7 +140,12 @@ impl Floor {
 
     /// How the carrier treats the calls that come from now on.
     pub fn carrier_does(&self, behaviour: Behaviour) {
-        *self.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+        self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).otherwise = behaviour;
+    }
+
+    /// How it treats the calls to one number.
+    pub fn customer_does(&self, number: &str, behaviour: Behaviour) {
+        self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).of.insert(number.to_owned(), behaviour);
     }
 
     /// A new daemon in the place of the one that ended or was killed.
@@ -241,6 +253,14 @@ impl Floor {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+fn rules(behaviour: &Arc<Mutex<Manners>>) -> Rules {
+    let shared = Arc::clone(behaviour);
+    Rules::by(move |user| {
+        let manners = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        manners.of.get(user).unwrap_or(&manners.otherwise).clone()
+    })
 }
 
 async fn peer_at(user: &str, address: SocketAddr, rules: Rules) -> Peer {

@@ -10,4 +10,7 @@ mod http;
 mod proxy;
 mod servers;
 
+mod giving_up;
+mod numbers;
 mod outcomes;
+mod refusals;

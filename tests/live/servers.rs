@@ -45,6 +45,7 @@ impl Servers {
         let (postgres, https, rtp) = (ports.next(), ports.next(), ports.block(400));
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
+        fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
         let servers = Self {
             dir,
             program,
@@ -113,6 +114,7 @@ impl Servers {
             .env("CORDBOARD_EMERGENCY_PORT", self.emergency.port().to_string())
             .env("CORDBOARD_PG_PORT", self.postgres.to_string())
             .env("CORDBOARD_ARI_PASSWORD", ARI_PASSWORD)
+            .env("CORDBOARD_LOCAL_PJSIP", self.dir.join("nowhere.conf"))
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("scripts/{name}: {error}"));
@@ -120,6 +122,16 @@ impl Servers {
         assert!(output.status.success(), "scripts/{name} {arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
+
+/// Two trunks to a port where nothing listens. Asterisk asks the one called `dead` whether it lives, and so knows it.
+fn trunk_to_nowhere(port: u16) -> String {
+    format!(
+        "[nowhere](cordboard-trunk)\naors = nowhere\n\
+         [nowhere](cordboard-trunk-aor)\ncontact = sip:127.0.0.1:{port}\nqualify_frequency = 0\n\
+         [dead](cordboard-trunk)\naors = dead\n\
+         [dead](cordboard-trunk-aor)\ncontact = sip:127.0.0.1:{port}\nqualify_frequency = 1\nqualify_timeout = 0.5\n"
+    )
 }
 
 /// Sends a signal by name.
