@@ -10,6 +10,9 @@ mod http;
 mod proxy;
 mod servers;
 
+mod accounts;
+mod emergency;
+mod faults;
 mod giving_up;
 mod numbers;
 mod outcomes;

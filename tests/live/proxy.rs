@@ -1,51 +1,67 @@
-//! A network between the daemon and Asterisk that can be cut.
+//! A network between the daemon and Asterisk that can be cut. It has a thread of its own, because it stands before the
+//! floor does.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use std::thread;
 
 /// Passes TCP connections on to one address.
 pub struct Proxy {
     pub addr: SocketAddr,
-    connections: Arc<Mutex<Vec<JoinHandle<()>>>>,
-    open: tokio::sync::watch::Sender<bool>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    is_cut: bool,
+    connections: Vec<TcpStream>,
 }
 
 impl Proxy {
-    pub async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    pub fn before(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let addr = listener.local_addr().expect("its address");
-        let connections: Arc<Mutex<Vec<JoinHandle<()>>>> = Arc::default();
-        let all = Arc::clone(&connections);
-        let (open, is_open) = tokio::sync::watch::channel(true);
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                if !*is_open.borrow() {
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        // It ends with the process; a refused connection costs nothing until then.
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let Ok(far) = TcpStream::connect(target) else { continue };
+                let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                if state.is_cut {
                     continue;
                 }
-                let passing = tokio::spawn(async move {
-                    if let Ok(mut far) = TcpStream::connect(target).await {
-                        let _ = near.set_nodelay(true);
-                        let _ = far.set_nodelay(true);
-                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                    }
-                });
-                all.lock().unwrap_or_else(PoisonError::into_inner).push(passing);
+                let _ = (near.set_nodelay(true), far.set_nodelay(true));
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (Ok(from), Ok(to), Ok(kept)) = (from.try_clone(), to.try_clone(), from.try_clone()) else { continue };
+                    state.connections.push(kept);
+                    thread::spawn(move || pass(from, to));
+                }
             }
         });
-        Self { addr, connections, open }
+        Self { addr, state }
     }
 
     /// Closes every connection, and every new one at once until [`Proxy::mend`].
     pub fn cut(&self) {
-        self.open.send_replace(false);
-        for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            connection.abort();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_cut = true;
+        for connection in state.connections.drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
         }
     }
 
     pub fn mend(&self) {
-        self.open.send_replace(true);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_cut = false;
     }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = [0; 16_384];
+    while let Ok(count) = from.read(&mut buffer)
+        && count > 0
+        && to.write_all(&buffer[..count]).is_ok()
+    {}
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
