@@ -89,14 +89,15 @@ impl Checker {
         };
         let leg = asterisk.far_legs().get(call.customer_channel(1).as_str());
         let invited = leg.is_some_and(|leg| leg.invites > 0);
+        let ordered = leg.is_some_and(|leg| leg.ordered);
         let guess = record.estimated || disposition == Disposition::UnknownOutcome;
         match record.quota {
             Quota::Reserved => self.say(format!("{call}: its reservation is never settled")),
             Quota::Refunded if invited => {
                 self.say(format!("{call}: refunded although an INVITE left ({disposition})"));
             }
-            Quota::Committed if !invited && !guess => {
-                self.say(format!("{call}: used up although no INVITE left ({disposition})"));
+            Quota::Committed if !ordered && !guess => {
+                self.say(format!("{call}: used up although no INVITE can have left ({disposition})"));
             }
             Quota::None if row.admission.is_some() => self.say(format!("{call}: admitted without a reservation")),
             Quota::None | Quota::Refunded | Quota::Committed => {}
@@ -108,7 +109,7 @@ impl Checker {
         if !answered && disposition == Disposition::Answered {
             self.say(format!("{call}: recorded as answered, and was not"));
         }
-        let order = [record.customer_dialled_at, record.ringing_at, record.answered_at, record.ended_at];
+        let order = [record.invite_sent_at, record.ringing_at, record.answered_at];
         let times: Vec<_> = order.into_iter().flatten().collect();
         if !guess && !times.is_sorted_by(|a, b| a.as_millisecond() <= b.as_millisecond() + 1) {
             self.say(format!("{call}: its times do not follow each other"));

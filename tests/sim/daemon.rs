@@ -48,7 +48,11 @@ impl World {
                 }
             }
             Next::Connect { daemon } => self.connect(daemon),
-            Next::Resync { daemon } => self.resync(daemon),
+            Next::Resync { daemon, turn } => {
+                if turn.is_none_or(|turn| turn == self.resync) {
+                    self.resync(daemon);
+                }
+            }
             Next::List { daemon, at } => {
                 if !self.boots {
                     let (started, channels) = (time(self.asterisk.started_at()), self.asterisk.listed_channels(at));
@@ -125,7 +129,7 @@ impl World {
             self.dispatch(call, batch);
         }
         for call in out.over {
-            *self.over.entry(call).or_default() += 1;
+            *self.over.entry((self.daemon, call)).or_default() += 1;
             // The queue lives on until it is empty; what comes later gets a new one.
             self.queue_of.remove(&call);
         }
@@ -369,7 +373,7 @@ impl World {
         self.hearing = true;
         self.last_event.clear();
         let wait = self.dice.between(0, 5 * MILLI);
-        self.after(wait, Next::Resync { daemon });
+        self.after(wait, Next::Resync { daemon, turn: None });
     }
 
     fn resync(&mut self, daemon: u32) {
@@ -379,7 +383,8 @@ impl World {
         let at = time(self.now);
         let wait = self.dice.between(200, 5 * MILLI);
         self.after(wait, Next::List { daemon, at });
-        self.after(RESYNC_EVERY, Next::Resync { daemon });
+        self.resync += 1;
+        self.after(RESYNC_EVERY, Next::Resync { daemon, turn: Some(self.resync) });
     }
 
     fn kill_asterisk(&mut self) {

@@ -41,7 +41,7 @@ pub enum Next {
     CutSocket,
     Lost { daemon: u32, socket: u32 },
     Connect { daemon: u32 },
-    Resync { daemon: u32 },
+    Resync { daemon: u32, turn: Option<u64> },
     /// The three requests of a listing.
     List { daemon: u32, at: Timestamp },
     ListBridges { daemon: u32, at: Timestamp, started: Timestamp, channels: Vec<ListedChannel> },
@@ -98,7 +98,10 @@ pub struct World {
     pub calm_at: Micros,
     pub checker: Checker,
     pub coverage: Coverage,
-    pub over: BTreeMap<CallId, u32>,
+    /// How often each call was over, by daemon: one that lost its last facts with the one before is over again.
+    pub over: BTreeMap<(u32, CallId), u32>,
+    /// The next listing of the rhythm; others are void.
+    pub resync: u64,
     pub log: Option<Vec<String>>,
 }
 
@@ -151,6 +154,7 @@ impl World {
             checker: Checker::default(),
             coverage: Coverage::default(),
             over: BTreeMap::new(),
+            resync: 0,
             log: None,
             options,
         };
@@ -250,7 +254,7 @@ impl World {
         }
         let open = self.engine.as_ref().map_or(0, Engine::open_calls);
         self.checker.finish(&self.asterisk, &self.store, open);
-        for (call, times) in &self.over {
+        for ((_, call), times) in &self.over {
             if *times > 1 {
                 self.checker.say(format!("{call}: over {times} times"));
             }

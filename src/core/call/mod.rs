@@ -157,17 +157,17 @@ impl Call {
             .collect()
     }
 
-    /// A listing shows one of the call's channels, or that it is gone.
+    /// A listing shows one of the call's channels, or that it is gone. What it shows became so at some time before now; the
+    /// moment the listing began would be earlier than things that were heard since.
     pub(in crate::core) fn on_listed(
         &mut self,
         leg: Leg,
         found: Option<&ListedChannel>,
-        at: Timestamp,
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
-        self.on_probed(leg, state, at, moment, out);
+        self.on_probed(leg, state, moment.now, moment, out);
     }
 
     pub(super) fn customer_may_live(&self) -> bool {

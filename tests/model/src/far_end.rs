@@ -36,6 +36,8 @@ pub struct FarLeg {
     pub originator: Option<String>,
     /// Whom the INVITE was for.
     pub user: String,
+    /// Asterisk accepted an order to dial; the INVITE follows unless the channel ends at once.
+    pub ordered: bool,
     /// INVITEs seen. More than one is what must never be.
     pub invites: u32,
     /// It rings since then; none when it does no more.

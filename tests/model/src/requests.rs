@@ -264,6 +264,7 @@ impl Asterisk {
                 channel.dialled = true;
                 let due = Due::dial(channel, timeout_s);
                 self.later(wait, due);
+                self.far_legs.entry(id.to_owned()).or_default().ordered = true;
                 Reply::status(204)
             }
             Err(status) => Reply::status(status),
