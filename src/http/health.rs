@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
-/// An idle loop turns at least every 10 seconds; one that has not turned for longer than this is stuck.
-const STUCK_MS: i64 = 25_000;
+/// An idle loop turns every second; one that has not turned for longer than this is stuck.
+const STUCK_MS: i64 = 5_000;
 
 #[derive(Serialize)]
 struct Alive {
