@@ -27,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod http;
 pub mod numbering;
 pub mod policy;
 pub mod store;

@@ -296,7 +296,7 @@ fn name(leg: &str) -> cordboard::core::ids::ChannelName {
 
 fn dialled(words: &[&str]) -> Dialled {
     let emergency = words == ["911"];
-    Dialled { raw: words.first().copied().unwrap_or("2025550123").to_owned(), emergency }
+    Dialled { raw: words.first().copied().unwrap_or("2025550123").to_owned(), emergency, call_back: None }
 }
 
 fn admission() -> Admission {

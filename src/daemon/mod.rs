@@ -18,6 +18,7 @@ mod clock;
 mod directory;
 mod dispatch;
 mod driver;
+mod hand_out;
 mod handle;
 mod lifecycle;
 mod resync;
