@@ -296,9 +296,7 @@ async fn rates(settings: &Settings) -> anyhow::Result<Value> {
         for (kind, windows) in &mut kinds {
             database.run("TRUNCATE agent_days, number_days, assignment_days").await?;
             let floor = if kind.hot { hot } else { spread };
-            let watch = Watch::new(vec![("postgres", database.postmaster)]);
-            let (ns, seconds) = window(&database, *kind, &floor, settings.sizes.rate_window).await?;
-            let used = watch.end();
+            let (ns, seconds, used) = window(&database, *kind, &floor, settings.sizes.rate_window).await?;
             windows.per_second.push(ns.len() as f64 / seconds);
             windows.postgres += used.seconds.get("postgres").copied().unwrap_or_default();
             windows.ns.extend(ns);
@@ -357,7 +355,7 @@ async fn window(
     kind: Kind,
     floor: &Floor<'_>,
     length: Duration,
-) -> anyhow::Result<(Vec<u64>, f64)> {
+) -> anyhow::Result<(Vec<u64>, f64, Used)> {
     let store = database.store(kind.clients)?;
     let pool = database.bare(kind.clients).await?;
     // Connections stand, and the statements are prepared.
@@ -369,6 +367,7 @@ async fn window(
     while let Some(done) = warm.join_next().await {
         done??;
     }
+    let watch = Watch::new(vec![("postgres", database.postmaster)]);
     let began = Instant::now();
     let mut clients = JoinSet::new();
     for client in 0..kind.clients {
@@ -403,7 +402,8 @@ async fn window(
         all.extend(client?.context("a client")?);
     }
     let seconds = began.elapsed().as_secs_f64();
+    let used = watch.end();
     store.close().await;
     pool.close().await;
-    Ok((all, seconds))
+    Ok((all, seconds, used))
 }
