@@ -14,10 +14,12 @@ REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 : "${CORDBOARD_EMERGENCY_PORT:=25091}"  # the pretended carrier for emergency calls
 : "${CORDBOARD_TRUNK_QUALIFY:=0}"      # s between OPTIONS to it; 0: it may come and go without being declared dead
 : "${CORDBOARD_PG_PORT:=25432}"
+: "${CORDBOARD_API_PORT:=28080}"        # the daemon
 : "${CORDBOARD_ARI_PASSWORD:=cordboard-dev-only}"
 : "${CORDBOARD_MIN_ASTERISK:=22.10.1}"  # older ones lack fixes the daemon relies on
 
-say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+# CORDBOARD_SAY goes before each line.
+say() { printf '%s%s: %s\n' "${CORDBOARD_SAY:-}" "$(basename -- "$0")" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # The state directory must be absolute: Asterisk and Postgres change their working directory.
@@ -32,14 +34,13 @@ as_root() {
 
 # need_packages PKG...: installs the missing ones from the host's own distribution, after saying so.
 need_packages() {
-  local p absent=() quiet=(-o Dpkg::Use-Pty=0 -o APT::Install-Suggests=0)
+  local p log absent=() quiet=(-o Dpkg::Use-Pty=0 -o APT::Install-Suggests=0)
   for p in "$@"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || absent+=("$p")
   done
   [ ${#absent[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || die "please install: ${absent[*]} (no apt-get here)"
   say "installing with apt-get: ${absent[*]}"
-  local log
   log="$(mktemp)"
   install_absent() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" -y --no-install-recommends \
@@ -48,9 +49,24 @@ need_packages() {
   # The index is refreshed only when it is too old to help.
   if ! install_absent; then
     as_root apt-get "${quiet[@]}" update >>"$log" 2>&1 || true
-    install_absent || { tail -n 5 "$log" >&2; rm -f "$log"; die "cannot install ${absent[*]} (no network?)"; }
+    if ! install_absent; then
+      p="$(grep -E '^(E|sudo):' "$log" | tail -n 1 || true)"
+      rm -f "$log"
+      die "cannot install ${absent[*]} (no network?): ${p:-apt-get failed}"
+    fi
   fi
   rm -f "$log"
+}
+
+# need_postgres: a PostgreSQL server below /usr/lib/postgresql. Debian's package would also create a cluster and start
+# it; nobody asked for that, so it is told not to for the time of the installation.
+need_postgres() {
+  local conf=/etc/postgresql-common/createcluster.conf
+  if compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || [ -n "${CORDBOARD_PG_BIN:-}" ]; then return 0; fi
+  need_packages postgresql-common
+  as_root sed -i.cordboard 's/^#\?create_main_cluster *=.*/create_main_cluster = false/' "$conf"
+  (need_packages postgresql) || { as_root mv "$conf.cordboard" "$conf"; exit 1; }
+  as_root mv "$conf.cordboard" "$conf"
 }
 
 # need_command COMMAND PKG: nothing to do when the command is there, whoever installed it.
@@ -90,6 +106,47 @@ stop_pid() {
     if alive "$1" "$2"; then die "process $pid does not end"; fi
   fi
   rm -f "$1"
+}
+
+# job COMMAND...: runs it in a session of its own and waits for it, so that a signal to us is handled at once.
+job_pid=''
+job() {
+  local code=0
+  setsid -- "$@" </dev/null 9>&- &
+  job_pid=$!
+  wait "$job_pid" || code=$?
+  job_pid=''
+  return "$code"
+}
+
+# launch COMMAND...: the same for what starts something and ends by itself: finish_launch lets it come to its end, because
+# stopped in the middle it could leave something that nobody knows of.
+launching=''
+launch() { launching=1; job "$@" || { launching=''; return 1; }; launching=''; }
+finish_launch() {
+  local i
+  [ -n "$launching" ] && [ -n "$job_pid" ] || return 0
+  for ((i = 0; i < 800; i++)); do kill -0 "$job_pid" 2>/dev/null || break; sleep 0.05; done
+}
+
+# end_session PID [SECONDS]: ends all of a session that job, or setsid, began; PID is its first process.
+end_session() {
+  local i
+  if [ -z "${1:-}" ] || ! kill -TERM -- "-$1" 2>/dev/null; then return 0; fi
+  for ((i = 0; i < ${2:-5} * 20; i++)); do kill -0 -- "-$1" 2>/dev/null || break; sleep 0.05; done
+  kill -KILL -- "-$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
+
+# marked WORD: prints the processes, other than this shell, that have WORD in their environment.
+marked() {
+  local dir variable
+  for dir in /proc/[0-9]*; do
+    case "${dir#/proc/}" in "$$" | "$BASHPID") continue ;; esac
+    while IFS= read -r -d '' variable; do
+      if [ "$variable" = "$1" ]; then echo "${dir#/proc/}"; break; fi
+    done 2>/dev/null <"$dir/environ" || true
+  done 2>/dev/null
 }
 
 # check_name NAME: instance names become parts of paths.

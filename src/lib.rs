@@ -1,10 +1,33 @@
-//! Cordboard makes an Asterisk server a calling floor.
+//! Cordboard makes an Asterisk server a calling floor. Agents dial by hand; Cordboard decides whether the call may be made,
+//! picks the caller ID, holds the daily limits, bridges the two and records what happened.
+//!
+//! # The map
+//!
+//! A pure middle, a ring of IO, one shell.
+//!
+//! | room | what it is | what it must never do |
+//! |---|---|---|
+//! | [`core`] | the daemon's mind: inputs and the time in, facts and commands out | ask the time, wait, do IO, draw a random number |
+//! | [`policy`] | who may call whom, from which number, now, and why not | the same |
+//! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
+//! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
+//! | [`store`] | the only SQL | know Asterisk or HTTP |
+//! | `http` | the API | know Asterisk; speak SQL |
+//! | [`daemon`] | the shell: the loop, and the only place that spawns, sleeps or asks the time | decide anything |
+//! | [`config`] | one TOML file, the environment and secrets, checked as a whole | let a half-valid configuration exist |
+//! | [`cli`] | the command line | hold logic that the API would need too |
+//! | [`telemetry`] | logs and metrics | show a phone number |
+//!
+//! A call walks through them like this: [`ari::translate`] turns an event into an [`Input`](core::input::Input);
+//! [`Engine::step`](core::engine::Engine::step) answers with facts and commands; [`store::admit`] decides and reserves in one
+//! transaction with [`policy::choose`]; the shell carries the commands out, in order per call.
 
 pub mod ari;
 pub mod cli;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod http;
 pub mod numbering;
 pub mod policy;
 pub mod store;

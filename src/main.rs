@@ -1,19 +1,21 @@
 //! Cordboard's program: arguments in, exit code out.
 
-use std::path::PathBuf;
+use clap::Parser as _;
+use cordboard::cli::{Cli, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let path = std::env::args().nth(2).map(PathBuf::from).unwrap_or_default();
-    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
-    if std::env::args().nth(1).as_deref() == Some("migrate") {
-        let config = cordboard::config::load(&path).expect("config").config;
-        return runtime.block_on(async {
-            let store = cordboard::store::Store::connect(&config.postgres.url, 2, std::time::Duration::from_secs(5))
-                .expect("store");
-            store.migrate().await.expect("migrated");
-            ExitCode::SUCCESS
-        });
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        // with CORDBOARD_CONFIG set, clap takes `cordboard` alone for a slip
+        Err(_) if std::env::args_os().len() < 2 => {
+            let _ = cordboard::cli::command().print_long_help();
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            // help and version are "errors" too; a reader that has gone away is none
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
     }
-    runtime.block_on(cordboard::cli::serve(&path))
 }

@@ -153,7 +153,7 @@ impl World {
             ["unknown", kind] => carried(kind, Carried::Unknown),
             ["refused", status, kind] => carried(kind, Carried::Refused { status: status.parse().expect("a status") }),
             [leg @ ("agent" | "customer"), event @ ..] => {
-                Input::Channel { channel: self.channel(leg), event: channel_event(leg, event), at }
+                Input::Channel { channel: self.channel(leg), event: channel_event(event), at }
             }
             _ => panic!("unknown input {input:?}"),
         };
@@ -296,7 +296,7 @@ fn name(leg: &str) -> cordboard::core::ids::ChannelName {
 
 fn dialled(words: &[&str]) -> Dialled {
     let emergency = words == ["911"];
-    Dialled { raw: words.first().copied().unwrap_or("2025550123").to_owned(), emergency }
+    Dialled { raw: words.first().copied().unwrap_or("2025550123").to_owned(), emergency, call_back: None }
 }
 
 fn admission() -> Admission {
@@ -313,7 +313,7 @@ fn admission() -> Admission {
     }
 }
 
-fn channel_event(leg: &str, words: &[&str]) -> ChannelEvent {
+fn channel_event(words: &[&str]) -> ChannelEvent {
     let number = |word: &str| word.parse().expect("a number");
     match words {
         ["started"] => ChannelEvent::Started,

@@ -1,13 +1,21 @@
 //! `cordboard serve`: the daemon.
 
+use crate::ari::SocketStats;
 use crate::config::{self, Config, LogFormat};
 use crate::daemon::{self, Daemon, Ended, Status};
+use crate::http::metrics::{counter, gauge};
+use crate::http::{self, AppState, Limits, Reach};
 use crate::store::Store;
 use crate::telemetry::{self, Metrics};
+use anyhow::Context as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// `EX_CONFIG` of sysexits.h: systemd does not restart after it.
 const EX_CONFIG: u8 = 78;
@@ -58,8 +66,18 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     );
     let (metrics, status) = (Arc::new(Metrics::default()), Arc::new(Status::default()));
     let signals = daemon::signals()?;
-    let (daemon, _handle, _socket) =
+    let listeners = Listeners::bind(&config.http).await?;
+    let (daemon, handle, socket) =
         Daemon::start(&config, store.clone(), Arc::clone(&metrics), Arc::clone(&status)).await?;
+    let web = listeners.serve(AppState {
+        store: store.clone(),
+        calls: Arc::new(handle),
+        status,
+        metrics,
+        extra: Arc::new(move |text| socket_metrics(text, &socket)),
+        now: jiff::Timestamp::now,
+        limits: Limits { body_bytes: config.http.max_body_bytes, ..Limits::default() },
+    });
     let mut current = config;
     let ended = daemon
         .run(signals, move || {
@@ -68,8 +86,73 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
             Some(new)
         })
         .await;
+    web.stop().await;
     store.close().await;
     Ok(ended)
+}
+
+/// Where HTTP is spoken. Bound before anything is done in Asterisk, so that an address that is taken is known at once.
+struct Listeners {
+    api: TcpListener,
+    /// Who can reach the API's.
+    reach: Reach,
+    operators: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(config: &config::Http) -> anyhow::Result<Self> {
+        let bind = async |key: &str, address| {
+            TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
+        };
+        let operators = match config.metrics_listen {
+            Some(address) => Some(bind("http.metrics_listen", address).await?),
+            None => None,
+        };
+        // A proxy brings anybody to an address of this machine.
+        let private = config.listen.ip().is_loopback() && !config.behind_proxy && operators.is_none();
+        let reach = if private { Reach::Operators } else { Reach::Anybody };
+        Ok(Self { api: bind("http.listen", config.listen).await?, reach, operators })
+    }
+
+    fn serve(self, state: AppState) -> Web {
+        let web = Web { tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        if let Some(listener) = self.operators {
+            web.tasks.spawn(http::serve(listener, http::operations(state.clone()), web.stop.clone()));
+        }
+        web.tasks.spawn(http::serve(self.api, http::api(state, self.reach), web.stop.clone()));
+        web.tasks.close();
+        web
+    }
+}
+
+/// The servers under way.
+struct Web {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Web {
+    /// Finishes the requests under way.
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+fn socket_metrics(text: &mut String, socket: &SocketStats) {
+    let counters = [
+        ("events", "Events read from Asterisk", &socket.events),
+        ("malformed_events", "Events that could not be read", &socket.malformed),
+        ("unknown_events", "Events of a type that we do not know", &socket.unknown),
+        ("overflows", "Times the queue of events ran over", &socket.overflows),
+        ("connects", "Connections made to the events", &socket.connects),
+        ("losses", "Connections to the events that were lost", &socket.losses),
+    ];
+    for (name, help, value) in counters {
+        counter(text, &format!("cordboard_ari_{name}"), help, value.load(Ordering::Relaxed));
+    }
+    let connected = u8::from(socket.connected.load(Ordering::Relaxed));
+    gauge(text, "cordboard_ari_connected", "The connection to the events stands", connected);
 }
 
 /// The new configuration; none, and the old one stays, if it is bad.
@@ -95,9 +178,8 @@ fn reload(path: &Path, current: &Config) -> Option<Config> {
 
 fn log_format(config: &Config) -> telemetry::LogFormat {
     match config.log.format {
-        LogFormat::Json => telemetry::LogFormat::Json,
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Auto if std::io::stderr().is_terminal() => telemetry::LogFormat::Text,
-        LogFormat::Auto => telemetry::LogFormat::Json,
+        LogFormat::Json | LogFormat::Auto => telemetry::LogFormat::Json,
     }
 }

@@ -201,8 +201,13 @@ fn lettered(bytes: &[u8]) -> bool {
     word(bytes, 40, b"_-") && bytes[0].is_ascii_alphabetic()
 }
 
-text_name!(ChannelId, "a channel id", "1 to 149 of A-Z a-z 0-9 . _ -", |b| word(b, 149, b"._-"));
-text_name!(BridgeId, "a bridge id", "1 to 149 of A-Z a-z 0-9 . _ -", |b| word(b, 149, b"._-"));
+/// Never `.` or `..`, which mean something else in a path.
+fn plain_id(bytes: &[u8]) -> bool {
+    word(bytes, 149, b"._-") && bytes[0].is_ascii_alphanumeric()
+}
+
+text_name!(ChannelId, "a channel id", "a letter or digit, then up to 148 of A-Z a-z 0-9 . _ -", plain_id);
+text_name!(BridgeId, "a bridge id", "a letter or digit, then up to 148 of A-Z a-z 0-9 . _ -", plain_id);
 text_name!(ChannelName, "a channel name", "technology/name, of A-Z a-z 0-9 / . _ - @ ;", |b| word(b, 149, b"/._-@;"));
 text_name!(EndpointName, "an endpoint name", "a letter, then up to 39 of A-Z a-z 0-9 _ -", lettered);
 text_name!(TrunkName, "a trunk name", "a letter, then up to 39 of A-Z a-z 0-9 _ -", lettered);
@@ -255,6 +260,8 @@ mod tests {
             assert!(bad.parse::<EndpointName>().is_err(), "{bad:?}");
             assert!(bad.parse::<TrunkName>().is_err(), "{bad:?}");
         }
-        assert!("../x".parse::<ChannelId>().is_err());
+        for bad in ["../x", ".", "..", "-", ""] {
+            assert!(bad.parse::<ChannelId>().is_err(), "{bad:?}");
+        }
     }
 }

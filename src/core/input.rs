@@ -105,6 +105,8 @@ pub struct Dialled {
     pub raw: String,
     /// It is an emergency number where the agent is, judged on the raw digits before anything else.
     pub emergency: bool,
+    /// What emergency services shall see as caller, if the organization has a number of its own for that.
+    pub call_back: Option<E164>,
 }
 
 impl std::fmt::Debug for Dialled {
@@ -148,7 +150,7 @@ pub struct Admission {
 }
 
 /// Something that happened to a channel.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelEvent {
     /// It is in our application: from here on it can be told what to do.
     Started,
@@ -194,7 +196,7 @@ pub struct ListedChannel {
 /// A channel's state in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedState {
-    /// Made, and nothing dialled.
+    /// Made; perhaps dialled and not ringing yet.
     Down,
     /// An INVITE is under way or the phone rings.
     Ringing,

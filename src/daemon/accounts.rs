@@ -4,7 +4,6 @@
 use crate::ari::{AccountKind, AriClient, NodeInfo, SipAccount, is_vulnerable};
 use crate::core::ids::{EndpointName, NodeName};
 use crate::core::input::Carried;
-use crate::core::number::RegionCode;
 use crate::store::Store;
 use crate::store::agents::{DirectoryEntry, PhoneKind};
 use jiff::Timestamp;
@@ -14,12 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Who is who, as the database has it.
-pub(super) type Agents = Vec<(EndpointName, RegionCode)>;
-
-/// The countries of a directory.
-pub(super) fn countries(directory: Vec<DirectoryEntry>) -> Agents {
-    directory.into_iter().map(|entry| (entry.endpoint, entry.country)).collect()
-}
+pub(super) type Agents = Vec<DirectoryEntry>;
 
 /// The loop's end.
 pub(super) struct Accounts {
@@ -107,7 +101,7 @@ impl Worker {
     async fn tell_agents(&self) {
         match self.store.directory().await {
             Ok(agents) => {
-                let _ = self.told.send(countries(agents));
+                let _ = self.told.send(agents);
             }
             Err(error) => tracing::warn!(%error, "the agents could not be read"),
         }

@@ -1,30 +1,33 @@
-//! Who is who, in memory: enough to recognise an emergency number without asking the database.
+//! Who is who, in memory: enough to recognise an emergency number, and to place the call, without asking the database.
 
 use crate::core::ids::EndpointName;
-use crate::core::number::RegionCode;
+use crate::core::input::Dialled;
 use crate::policy::emergency;
+use crate::store::agents::DirectoryEntry;
 use std::collections::BTreeMap;
 
-/// The country of each agent's endpoint.
+/// The agents by their endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    countries: BTreeMap<EndpointName, RegionCode>,
+    agents: BTreeMap<EndpointName, DirectoryEntry>,
 }
 
 /// The numbers that nearly every phone in the world takes for an emergency (3GPP TS 22.101, 10.1).
 const EVERYWHERE: [&str; 2] = ["112", "911"];
 
 impl Directory {
-    pub fn replace(&mut self, agents: impl IntoIterator<Item = (EndpointName, RegionCode)>) {
-        self.countries = agents.into_iter().collect();
+    pub fn replace(&mut self, agents: impl IntoIterator<Item = DirectoryEntry>) {
+        self.agents = agents.into_iter().map(|agent| (agent.endpoint.clone(), agent)).collect();
     }
 
-    /// Whether an emergency number was dialled, judged on the raw digits by the country of the agent's organization. An
-    /// endpoint that we do not know yet is judged again when the database has told its country.
-    pub fn is_emergency(&self, endpoint: Option<&EndpointName>, raw: &str) -> bool {
-        match endpoint.and_then(|endpoint| self.countries.get(endpoint)) {
-            Some(country) => emergency::is_emergency(raw, country),
-            None => EVERYWHERE.contains(&raw),
-        }
+    /// Judges what was dialled, on the raw digits, by the country of the agent's organization. An endpoint that we do not
+    /// know yet is judged again when the database has told its country.
+    pub fn judge(&self, endpoint: Option<&EndpointName>, raw: String) -> Dialled {
+        let agent = endpoint.and_then(|endpoint| self.agents.get(endpoint));
+        let emergency = match agent {
+            Some(agent) => emergency::is_emergency(&raw, &agent.country),
+            None => EVERYWHERE.contains(&raw.as_str()),
+        };
+        Dialled { raw, emergency, call_back: agent.and_then(|agent| agent.emergency_caller_id) }
     }
 }

@@ -1,7 +1,7 @@
 //! The loop.
 
 use super::Lane;
-use super::accounts::{self, Accounts};
+use super::accounts::Accounts;
 use super::admit::{Admitter, Rules};
 use super::clock::Clock;
 use super::directory::Directory;
@@ -10,15 +10,14 @@ use super::handle::{self, Ask, Handle};
 use super::lifecycle::{Notifier, Signal};
 use super::resync::resync;
 use super::status::Status;
-use super::writer::{self, Job, Writer};
+use super::writer::{self, Writer};
 use crate::ari::{AriClient, AriConfig, EventSocket, LostWhy, SocketEvent, SocketEvents, SocketStats, Translated};
 use crate::config::Config;
-use crate::core::command::{Answer, Command};
-use crate::core::engine::{Engine, Outbox};
-use crate::core::ids::{CallId, EndpointName, NodeName, RequestId};
-use crate::core::input::{Dialled, Input};
+use crate::core::command::Answer;
+use crate::core::engine::Engine;
+use crate::core::ids::{CallId, NodeName, RequestId};
+use crate::core::input::Input;
 use crate::core::settings::EmergencyRoute;
-use crate::store::writes::EnterRequest;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use futures::{Stream, StreamExt};
@@ -38,24 +37,24 @@ const RESYNC_AGAIN: Duration = Duration::from_millis(500);
 
 /// The daemon, ready to run.
 pub struct Daemon {
-    engine: Engine,
+    pub(super) engine: Engine,
     clock: Clock,
     directory: Directory,
-    dispatch: Dispatch,
-    admitter: Admitter,
-    writer: Writer,
+    pub(super) dispatch: Dispatch,
+    pub(super) admitter: Admitter,
+    pub(super) writer: Writer,
     accounts: Accounts,
     client: AriClient,
     events: SocketEvents,
-    node: NodeName,
-    emergency: Option<EmergencyRoute>,
+    pub(super) node: NodeName,
+    pub(super) emergency: Option<EmergencyRoute>,
     lane: Lane,
     results: mpsc::UnboundedReceiver<Input>,
     asks: mpsc::Receiver<Ask>,
-    waiting: HashMap<RequestId, oneshot::Sender<(CallId, Answer)>>,
+    pub(super) waiting: HashMap<RequestId, oneshot::Sender<(CallId, Answer)>>,
     next_request: u64,
     status: Arc<Status>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     notifier: Notifier,
     drain_timeout: Duration,
     resync_at: Option<Instant>,
@@ -108,7 +107,7 @@ impl Daemon {
             config.node.password.clone(),
         )?;
         let client = AriClient::new(ari)?;
-        let (socket, events, stats) = EventSocket::new(client.clone());
+        let (socket, events, counters) = EventSocket::new(client.clone());
 
         let known = store.nodes().await?.into_iter().find(|row| row.name == node).and_then(|row| row.startup_time);
         let mut engine = Engine::new(config.engine_settings(), known);
@@ -119,7 +118,7 @@ impl Daemon {
             engine.step(Input::Restored { call, record, admission: open.admission.map(Box::new) }, clock.now());
         }
         let mut directory = Directory::default();
-        directory.replace(accounts::countries(store.directory().await?));
+        directory.replace(store.directory().await?);
 
         let (sender, results) = mpsc::unbounded_channel();
         let lane = Lane(sender);
@@ -153,7 +152,7 @@ impl Daemon {
         daemon.status.postgres.store(true, Ordering::Relaxed);
         daemon.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
         tokio::spawn(socket.run());
-        Ok((daemon, handle, stats))
+        Ok((daemon, handle, counters))
     }
 
     /// Runs until it is told to stop. `reload` gives the new configuration, or none if it is bad and the old one stays.
@@ -211,21 +210,16 @@ impl Daemon {
 
     fn on_event(&mut self, translated: Translated) {
         match translated {
-            Translated::Input(Input::Listed { .. }) | Translated::Ignored(_) | Translated::Canary(_) => {}
-            Translated::Input(input) => {
-                if matches!(&input, Input::Channel { channel, .. } if channel.owner().is_none()) {
-                    tracing::trace!("an event of an agent's channel");
-                }
-                self.step(input);
-            }
+            // `Replaced` is told before the socket's own last word, which follows.
+            Translated::Ignored(_) | Translated::Canary(_) | Translated::Replaced => {}
+            Translated::Input(input) => self.step(input),
             Translated::AgentDialled { channel, name, raw, at } => {
-                let emergency = self.directory.is_emergency(name.endpoint().as_ref(), &raw);
-                let (call, dialled) = (CallId(Uuid::now_v7()), Dialled { raw, emergency });
-                tracing::info!(%call, channel = channel.as_str(), endpoint = ?name.endpoint(), emergency, "an agent dialled");
+                let endpoint = name.endpoint();
+                let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(endpoint.as_ref(), raw));
+                let endpoint = endpoint.map_or_else(|| "nobody".to_owned(), String::from);
+                tracing::info!(%call, channel = channel.as_str(), endpoint, emergency = dialled.emergency, "an agent dialled");
                 self.step(Input::AgentDialled { call, channel, name, dialled, at });
             }
-            // Told before the socket's own last word, which follows.
-            Translated::Replaced => {}
             Translated::ForeignChannel { channel, .. } => {
                 tracing::warn!(
                     channel = channel.as_str(),
@@ -264,9 +258,8 @@ impl Daemon {
         self.next_request += 1;
         match ask {
             Ask::Start { endpoint, raw, answer } => {
-                let emergency = self.directory.is_emergency(Some(&endpoint), &raw);
-                let (call, dialled) = (CallId(Uuid::now_v7()), Dialled { raw, emergency });
-                tracing::info!(%call, %endpoint, emergency, "a call was asked for");
+                let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(Some(&endpoint), raw));
+                tracing::info!(%call, %endpoint, emergency = dialled.emergency, "a call was asked for");
                 self.waiting.insert(request, answer);
                 self.step(Input::CallAsked { call, request, endpoint, dialled });
             }
@@ -297,65 +290,6 @@ impl Daemon {
             tracing::info!(open_calls = self.engine.open_calls(), "ready");
         }
         self.notifier.status("ready");
-    }
-
-    fn hand_out(&mut self, out: Outbox) {
-        for (call, command) in &out.commands {
-            if let Command::Enter { endpoint, dialled } = command {
-                // Before the facts, so that their row stands when they come.
-                self.enter(*call, endpoint.clone(), dialled);
-            }
-        }
-        for write in out.writes {
-            self.metrics.facts(&write);
-            self.writer.write(Job::Facts(write));
-        }
-        let mut batch: Vec<Command> = Vec::new();
-        let mut current = None;
-        for (call, command) in out.commands {
-            if current != Some(call) {
-                self.send(current, &mut batch);
-                current = Some(call);
-            }
-            match command {
-                Command::Admit { endpoint, dialled } => {
-                    if let Some(call) = self.engine.call(call) {
-                        self.admitter.admit(call, endpoint, dialled);
-                    }
-                }
-                Command::Enter { .. } => {}
-                Command::Reply { request, answer } => {
-                    if let Some(waiting) = self.waiting.remove(&request) {
-                        // Whoever asked may have gone away.
-                        let _ = waiting.send((call, answer));
-                    }
-                }
-                command => batch.push(command),
-            }
-        }
-        self.send(current, &mut batch);
-        for call in out.over {
-            self.dispatch.forget(call);
-        }
-    }
-
-    fn enter(&self, call: CallId, endpoint: Option<EndpointName>, dialled: &Dialled) {
-        let route = self.emergency.as_ref().filter(|_| dialled.emergency);
-        self.writer.write(Job::Enter(Box::new(EnterRequest {
-            call,
-            endpoint,
-            dialled_raw: dialled.raw.clone(),
-            node: self.node.clone(),
-            trunk: route.map(|route| route.trunk.clone()),
-            presented: route.map(|route| route.caller_id),
-            facts: Vec::new(),
-        })));
-    }
-
-    fn send(&mut self, call: Option<CallId>, batch: &mut Vec<Command>) {
-        if let (Some(call), false) = (call, batch.is_empty()) {
-            self.dispatch.send(call, std::mem::take(batch));
-        }
     }
 
     fn reload(&mut self, reload: &mut impl FnMut() -> Option<Config>) {

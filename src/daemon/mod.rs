@@ -18,13 +18,14 @@ mod clock;
 mod directory;
 mod dispatch;
 mod driver;
+mod hand_out;
 mod handle;
 mod lifecycle;
 mod resync;
 mod status;
 mod writer;
 
-pub use admit::decide;
+pub use admit::{Rules, decide};
 pub use driver::{Daemon, Ended, Trouble};
 pub use handle::{Busy, Handle};
 pub use lifecycle::{Notifier, Signal, signals};

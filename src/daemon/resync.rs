@@ -2,7 +2,7 @@
 
 use super::{Lane, clock};
 use crate::ari::{AriClient, AriError, NodeInfo};
-use crate::core::ids::CallId;
+use crate::core::ids::{BridgeId, CallId};
 use crate::core::input::{Input, ListedChannel};
 
 /// Lists the node and tells the engine. Gives back what the node says of itself.
@@ -17,7 +17,7 @@ pub(super) async fn resync(client: &AriClient, lane: &Lane) -> Result<NodeInfo, 
         .filter(|row| row.listed.id.owner().is_some() || (row.in_app && row.created_at < at))
         .map(|row| row.listed)
         .collect();
-    let bridges: Vec<CallId> = client.list_bridges().await?.iter().filter_map(|bridge| bridge.owner()).collect();
+    let bridges: Vec<CallId> = client.list_bridges().await?.iter().filter_map(BridgeId::owner).collect();
     lane.tell(Input::Listed { node_started_at: node.startup_time, channels, bridges, at });
     Ok(node)
 }

@@ -26,6 +26,7 @@ pub struct Status {
 
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a lamp on the operator's board")]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// New calls can be made.

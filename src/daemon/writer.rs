@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 
 /// One thing to write.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all jobs are facts")]
 pub(super) enum Job {
     /// The row of a call that was not decided by the database.
-    Enter(Box<EnterRequest>),
+    Enter(EnterRequest),
     /// Facts of a call.
     Facts(Write),
 }

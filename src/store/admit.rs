@@ -185,7 +185,7 @@ impl Store {
             Some(agent) => {
                 let (day, snapshot) = snapshot(&mut transaction, agent, &request.endpoint).await?;
                 let decided = decide(&snapshot);
-                carry_out(&mut transaction, request, day, &snapshot, decided).await?
+                carry_out(&mut transaction, request, day, &snapshot, &decided).await?
             }
         };
         match round {
@@ -241,11 +241,11 @@ async fn carry_out(
     request: &AdmitRequest,
     day: jiff_sqlx::Date,
     snapshot: &Snapshot,
-    decided: Decided,
+    decided: &Decided,
 ) -> Result<Round, StoreError> {
-    let refusal = match decided.outcome.clone() {
+    let refusal = match &decided.outcome {
         Outcome::Emergency => return Ok(Round::Done(Admitted::Emergency)),
-        Outcome::Refused { reason, sentence } => Some((reason, sentence)),
+        Outcome::Refused { reason, sentence } => Some((*reason, sentence.clone())),
         Outcome::Choose => decided.decision.refusal.map(|reason| {
             let sentence = decided.decision.sentence().unwrap_or_else(|| reason.sentence().to_owned());
             (reason, sentence)
@@ -265,8 +265,7 @@ async fn carry_out(
         return Err(inconsistent_decision(request.call));
     };
     let Some(trunk) = candidate.trunk.clone() else { return Err(inconsistent_decision(request.call)) };
-    let reservation =
-        Reservation { request, agent: &snapshot.agent, day, candidate, trunk, destination, decided: &decided };
+    let reservation = Reservation { request, agent: &snapshot.agent, day, candidate, trunk, destination, decided };
     Ok(match reserve::reserve(connection, reservation).await? {
         Some(admission) => Round::Done(Admitted::Admitted(admission)),
         None => Round::Lost,

@@ -294,7 +294,8 @@ impl Store {
         Ok(decision.map(|Json(decision)| decision))
     }
 
-    /// Calls whose row is not the fold of their facts: there are none, unless somebody wrote to the tables by hand.
+    /// Counters that are not the number of calls that hold quota: there are none, unless somebody wrote to the tables by
+    /// hand.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! The statements that write a decided call, and those that read it back.
 
+use super::StoreError;
 use super::admit::{AdmitRequest, Admitted, Decided};
 use super::columns::{at, clean, limit};
-use super::{StoreError, columns};
 use crate::core::fact::Fact;
 use crate::core::ids::{CallId, TrunkName};
 use crate::core::input::Admission;

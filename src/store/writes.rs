@@ -5,6 +5,7 @@ use super::{Store, StoreError};
 use crate::core::fact::Fact;
 use crate::core::ids::{CallId, EndpointName, NodeName, TrunkName};
 use crate::core::number::E164;
+use crate::core::outcome::Disposition;
 use crate::core::record::Record;
 use serde::Serialize;
 use sqlx::types::Json;
@@ -46,7 +47,7 @@ pub struct CallWrite {
 
 /// The record as the statements below take it apart.
 #[derive(Serialize)]
-struct Row_<'a> {
+struct Folded<'a> {
     id: CallId,
     #[serde(flatten)]
     record: &'a Record,
@@ -55,7 +56,7 @@ struct Row_<'a> {
     refusal_sentence: Option<&'static str>,
 }
 
-impl<'a> Row_<'a> {
+impl<'a> Folded<'a> {
     fn of(id: CallId, record: &'a Record) -> Self {
         let refusal_sentence = record.refusal.map(crate::core::outcome::RefusalReason::sentence);
         Self { id, record, ring_ms: record.ring_ms(), talk_ms: record.talk_ms(), refusal_sentence }
@@ -128,8 +129,9 @@ const FOLD: &str = "
     WITH incoming AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset($1) AS r (id uuid, facts int, origin text, emergency boolean, agent_channel text,
             customer_channel text, requested_at timestamptz, decided_at timestamptz, agent_dialled_at timestamptz,
-            agent_answered_at timestamptz, customer_dialled_at timestamptz, invite_sent_at timestamptz,
-            early_media_at timestamptz, ringing_at timestamptz, answered_at timestamptz, ended_at timestamptz, first_end text,
+            agent_ringing_at timestamptz, agent_answered_at timestamptz, customer_dialled_at timestamptz, invite_sent_at timestamptz,
+            early_media_at timestamptz, ringing_at timestamptz, answered_at timestamptz, hangup_asked_at timestamptz,
+            agent_ended_at timestamptz, customer_ended_at timestamptz, ended_at timestamptz, first_end text,
             hung_up_by text, cause int, sip_code int, quota text, refusal text, refusal_sentence text, disposition text,
             settled_at timestamptz, estimated boolean, ring_ms bigint, talk_ms bigint)
     ), locked AS MATERIALIZED (
@@ -144,7 +146,9 @@ const FOLD: &str = "
             refusal = coalesce(c.refusal, i.refusal),
             refusal_sentence = coalesce(c.refusal_sentence, i.refusal_sentence),
             agent_channel = i.agent_channel, customer_channel = i.customer_channel,
-            agent_dialled_at = i.agent_dialled_at, agent_answered_at = i.agent_answered_at,
+            agent_dialled_at = i.agent_dialled_at, agent_ringing_at = i.agent_ringing_at,
+            agent_answered_at = i.agent_answered_at, hangup_asked_at = i.hangup_asked_at,
+            agent_ended_at = i.agent_ended_at, customer_ended_at = i.customer_ended_at,
             customer_dialled_at = i.customer_dialled_at, invite_sent_at = i.invite_sent_at,
             early_media_at = i.early_media_at, ringing_at = i.ringing_at, answered_at = i.answered_at,
             ended_at = i.ended_at, first_end = i.first_end, hung_up_by = i.hung_up_by, cause = i.cause,
@@ -152,14 +156,13 @@ const FOLD: &str = "
             ring_ms = i.ring_ms, talk_ms = i.talk_ms,
             quota = CASE WHEN l.quota = 'reserved' AND i.quota IN ('committed', 'refunded') THEN i.quota ELSE l.quota END
         FROM incoming i, locked l
-        WHERE i.id = c.id AND l.id = c.id AND l.facts < i.facts
+        WHERE i.id = c.id AND l.id = c.id AND l.facts < i.facts AND NOT (l.quota = 'reserved' AND i.refusal IS NOT NULL)
         RETURNING c.id, l.quota = 'reserved' AND c.quota = 'refunded' AS refunded, c.day, c.agent_id, c.number_id,
             c.assignment_id
     )
-    SELECT i.id, l.id IS NOT NULL AS known, coalesce(f.refunded, false) AS refunded, f.day, f.agent_id, f.number_id,
-        f.assignment_id
-    FROM incoming i LEFT JOIN locked l ON l.id = i.id LEFT JOIN folded f ON f.id = i.id
-    WHERE l.id IS NULL OR f.refunded";
+    SELECT i.id, l.id IS NOT NULL AS known, f.id IS NOT NULL AS refunded, f.day, f.agent_id, f.number_id, f.assignment_id
+    FROM incoming i LEFT JOIN locked l ON l.id = i.id LEFT JOIN folded f ON f.id = i.id AND f.refunded
+    WHERE l.id IS NULL OR f.id IS NOT NULL OR (l.quota = 'reserved' AND i.refusal IS NOT NULL)";
 
 macro_rules! give_back {
     ($table:literal, $id:literal) => {
@@ -195,7 +198,7 @@ impl Store {
         let record = Record::of(&request.facts);
         let mut transaction = self.pool.begin().await?;
         sqlx::query(ENTER)
-            .bind(Json(Row_::of(request.call, &record)))
+            .bind(Json(Folded::of(request.call, &record)))
             .bind(request.endpoint.as_ref().map(AsRef::as_ref))
             .bind(request.node.as_ref())
             .bind(request.trunk.as_ref().map(AsRef::as_ref))
@@ -211,12 +214,34 @@ impl Store {
     /// order, changes nothing: a fact is stored once, an older record does not replace a newer one, and quota is given back
     /// when the row goes from reserved to refunded, which happens once.
     ///
+    /// If the commit of an admission was lost, the caller could not know and refused the call ([`StoreError::OutcomeUnknown`]),
+    /// but the row is there and holds quota: then it is settled as failed, because nothing was dialled.
+    ///
     /// Returns the calls that have no row; of those nothing was stored.
     ///
     /// # Errors
     ///
     /// If the database cannot be asked. If the connection is lost during the commit, do it again.
     pub async fn append(&self, batch: &[CallWrite]) -> Result<Vec<CallId>, StoreError> {
+        let appended = self.append_once(batch).await?;
+        if !appended.held.is_empty() {
+            let mut ends = Vec::with_capacity(appended.held.len());
+            for call in appended.held {
+                let mut facts = self.facts(call).await?;
+                let first_seq = Record::of(&facts).facts;
+                let at = batch.iter().find_map(|write| write.record.settled_at.filter(|_| write.call == call));
+                let Some(at) = at.or_else(|| facts.last().map(Fact::at)) else { continue };
+                let end = Fact::Settled { at, disposition: Disposition::Failed, estimated: false };
+                facts.push(end.clone());
+                ends.push(CallWrite { call, first_seq, facts: vec![end], record: Record::of(&facts) });
+            }
+            self.append_once(&ends).await?;
+        }
+        Ok(appended.unknown)
+    }
+
+    async fn append_once(&self, batch: &[CallWrite]) -> Result<Appended, StoreError> {
+        let mut appended = Appended::default();
         let mut facts = FactRows::default();
         let mut newest: BTreeMap<Uuid, &CallWrite> = BTreeMap::new();
         for write in batch {
@@ -227,24 +252,25 @@ impl Store {
             }
         }
         if newest.is_empty() {
-            return Ok(Vec::new());
+            return Ok(appended);
         }
-        let rows: Vec<_> = newest.values().map(|write| Row_::of(write.call, &write.record)).collect();
+        let rows: Vec<_> = newest.values().map(|write| Folded::of(write.call, &write.record)).collect();
 
         let mut transaction = self.pool.begin().await?;
         let folded = sqlx::query(FOLD).bind(Json(rows)).fetch_all(&mut *transaction).await?;
         facts.insert(&mut transaction).await?;
-        let mut unknown = Vec::new();
         let mut days: Vec<jiff_sqlx::Date> = Vec::new();
         let mut owners: [Vec<Uuid>; 3] = Default::default();
         for row in &folded {
-            if row.try_get("known")? {
+            if !row.try_get("known")? {
+                appended.unknown.push(row.try_get("id")?);
+            } else if !row.try_get("refunded")? {
+                appended.held.push(row.try_get("id")?);
+            } else {
                 days.push(row.try_get("day")?);
                 for (ids, column) in owners.iter_mut().zip(["number_id", "assignment_id", "agent_id"]) {
                     ids.push(row.try_get(column)?);
                 }
-            } else {
-                unknown.push(row.try_get("id")?);
             }
         }
         if !days.is_empty() {
@@ -253,6 +279,15 @@ impl Store {
             }
         }
         transaction.commit().await?;
-        Ok(unknown)
+        Ok(appended)
     }
+}
+
+/// What was odd about a batch.
+#[derive(Default)]
+struct Appended {
+    /// Calls that have no row.
+    unknown: Vec<CallId>,
+    /// Calls that were refused for all the caller knows, and hold quota.
+    held: Vec<CallId>,
 }

@@ -146,7 +146,8 @@ impl Call {
         if self.record.emergency {
             let route = moment.settings.emergency.as_ref()?;
             let digits = EmergencyDigits::of(&self.dialled.raw)?;
-            return Some((Target::Emergency { digits, trunk: route.trunk.clone() }, route.caller_id));
+            let caller_id = self.dialled.call_back.unwrap_or(route.caller_id);
+            return Some((Target::Emergency { digits, trunk: route.trunk.clone() }, caller_id));
         }
         let admission = self.admission.as_ref()?;
         let target =

@@ -19,6 +19,7 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        self.is_there(leg, moment.now);
         match event {
             ChannelEvent::Started => self.on_started(leg, channel, moment, out),
             ChannelEvent::DialBegan => self.on_invite_sent(leg, at, out),
@@ -177,6 +178,12 @@ impl Call {
                 if self.record.hung_up_by.is_none() {
                     self.note(Fact::HangupAsked { at, by: Party::System }, out);
                 }
+                let lost = leg == Leg::Customer
+                    && self.customer == CustomerOrder::Unheard
+                    && self.record.invite_sent_at.is_none();
+                // A cause would say that nothing was dialled, and that is not known.
+                let (cause, sip_code) = if lost { (None, None) } else { (cause, sip_code) };
+                self.guessed |= lost;
                 self.note(Fact::LegEnded { at, leg, cause, sip_code }, out);
                 let cause = match leg {
                     Leg::Customer => HangupCause::passed_on(cause),
@@ -209,9 +216,10 @@ impl Call {
             }
             (ListedState::Ringing, Leg::Agent | Leg::Customer) => self.on_ringing(leg, at, out),
             (ListedState::Up, Leg::Agent | Leg::Customer) => self.on_up(leg, at, moment, out),
-            (ListedState::Down, Leg::Customer) if self.customer == CustomerOrder::InDoubt => {
-                // It was never dialled, and is ended rather than dialled again: unknown is not repeated.
-                self.customer = CustomerOrder::Channel;
+            (ListedState::Down, Leg::Customer)
+                if matches!(self.customer, CustomerOrder::InDoubt | CustomerOrder::Unheard) =>
+            {
+                // Not dialled, or dialled and not ringing yet: both look the same. It is ended, never dialled again.
                 self.give_up(moment, out);
             }
             (ListedState::Down, Leg::Agent | Leg::Customer) => {}
@@ -227,8 +235,15 @@ impl Call {
     ) {
         let failed = match outcome {
             Carried::Done => {
-                if command == CommandKind::DialCustomer {
-                    self.customer = CustomerOrder::Dialled;
+                match command {
+                    CommandKind::CreateAgent => self.is_there(Leg::Agent, moment.now),
+                    CommandKind::CreateCustomer => self.is_there(Leg::Customer, moment.now),
+                    CommandKind::DialCustomer => self.customer = CustomerOrder::Dialled,
+                    CommandKind::CreateBridge
+                    | CommandKind::Join
+                    | CommandKind::DialAgent
+                    | CommandKind::Play
+                    | CommandKind::Other => {}
                 }
                 return;
             }

@@ -1,0 +1,23 @@
+# Everything runs on loopback and stops what it starts. `make` tells what there is.
+
+.DEFAULT_GOAL := help
+export ONCE PROFILE
+.PHONY: help demo test bench fmt clean-state
+
+help: ## tell what there is
+	@sed -n 's/^\([a-z-]*\): *## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+demo: ## a whole calling floor on this machine and one call; stays up until Ctrl-C; ONCE=1 ends after the call
+	@exec scripts/demo
+
+test: ## every check there is, and the demo
+	@exec scripts/test
+
+bench: ## measure it
+	@exec scripts/bench
+
+fmt: ## format the sources
+	@cargo fmt --all
+
+clean-state: ## stop what an aborted run left, and forget all state (not the downloads)
+	@exec scripts/demo clean

@@ -1,0 +1,62 @@
+//! `GET /api/v1/calls`: the tenant's calls, newest first.
+
+use super::view::CallView;
+use crate::core::ids::CallId;
+use crate::core::outcome::Disposition;
+use crate::http::auth::Tenant;
+use crate::http::extract::{Form, Params};
+use crate::http::{AppState, Problem, agents};
+use crate::store::calls::CallFilter;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+const USUAL: u32 = 50;
+const MOST: u32 = 200;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Request {
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<CallId>,
+    /// Endpoint or id.
+    agent: Option<String>,
+    disposition: Option<Disposition>,
+}
+
+impl Form for Request {
+    const FORM: &'static str = "limit=<1 to 200>, cursor=<`next` of the page before>, agent=<endpoint or id>, \
+        disposition=<how the calls ended, such as answered or no_answer>";
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct Page {
+    calls: Vec<CallView>,
+    /// The `cursor` of the next page; null if this is the last.
+    next: Option<CallId>,
+}
+
+pub(in crate::http) async fn list(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Params(request): Params<Request>,
+) -> Result<Json<Page>, Problem> {
+    let limit = request.limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::wrong_query(Request::FORM));
+    }
+    let agent = match request.agent {
+        Some(agent) => Some(agents::find(&state, tenant, &agent).await?.id),
+        None => None,
+    };
+    let organization = Some(tenant.0);
+    let filter = CallFilter { organization, agent, disposition: request.disposition, ..CallFilter::default() };
+    // One more than asked for tells whether there is a next page.
+    let mut rows = state.store.list_calls(&filter, request.cursor, limit + 1).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    Ok(Json(Page { calls: rows.into_iter().map(CallView::from).collect(), next }))
+}

@@ -1,0 +1,51 @@
+//! `GET /api/v1/calls/{id}`: one call with all that happened, and with `?include=decision` why its number was chosen.
+
+use super::view::{CallView, DecisionView, FactView};
+use crate::http::auth::Tenant;
+use crate::http::extract::{CallPath, Form, Params};
+use crate::http::{AppState, Problem};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Request {
+    include: Option<Include>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Include {
+    Decision,
+}
+
+impl Form for Request {
+    const FORM: &'static str = "include=decision";
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct CallWithFacts {
+    #[serde(flatten)]
+    call: CallView,
+    facts: Vec<FactView>,
+    /// Only if it was asked for, and the rules were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionView>,
+}
+
+pub(in crate::http) async fn look(
+    State(state): State<AppState>,
+    Tenant(tenant): Tenant,
+    CallPath(id): CallPath,
+    Params(request): Params<Request>,
+) -> Result<Json<CallWithFacts>, Problem> {
+    let call = state.store.call(id, Some(tenant)).await?;
+    let facts = state.store.facts(id).await?;
+    let decision = match request.include {
+        Some(Include::Decision) => state.store.decision(id).await?.map(DecisionView::from),
+        None => None,
+    };
+    Ok(Json(CallWithFacts { call: call.into(), facts: facts.iter().map(FactView::from).collect(), decision }))
+}

@@ -1,0 +1,97 @@
+//! `POST /api/v1/calls`: connect an agent with a number. The agent's phone rings first.
+
+use super::view::{CallState, location};
+use crate::core::command::Answer;
+use crate::core::ids::{AgentId, CallId, EndpointName};
+use crate::core::number::E164;
+use crate::core::outcome::RefusalReason;
+use crate::http::auth::Tenant;
+use crate::http::extract::{Body, Form};
+use crate::http::{AppState, Problem, agents};
+use crate::store::calls::CallRow;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+/// Nothing that can be dialled is longer.
+const LONGEST: usize = 80;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Request {
+    /// Endpoint or id.
+    agent: String,
+    /// As a person would dial it.
+    to: String,
+}
+
+impl Form for Request {
+    const FORM: &'static str = r#"{"agent": "<endpoint or id>", "to": "<phone number>"}"#;
+}
+
+/// The call that was started.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    id: CallId,
+    state: CallState,
+    agent: EndpointName,
+    agent_id: AgentId,
+    agent_name: String,
+    from: Option<E164>,
+    to: Option<E164>,
+}
+
+pub(in crate::http) async fn start(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Body(request): Body<Request>,
+) -> Result<Response, Problem> {
+    let agent = agents::find(&state, tenant, &request.agent).await?;
+    let length = request.to.chars().count();
+    if !(1..=LONGEST).contains(&length) || request.to.chars().any(char::is_control) {
+        return Err(Problem::invalid_number());
+    }
+    let (call, answer) = state.calls.start(agent.endpoint.clone(), request.to).await?;
+    match answer {
+        Answer::Admitted => {
+            // The call is on its way whether or not its row can be read.
+            let row = row(&state, tenant, call).await;
+            let started = Started {
+                id: call,
+                state: CallState::CallingAgent,
+                agent: agent.endpoint,
+                agent_id: agent.id,
+                agent_name: agent.name,
+                from: row.as_ref().and_then(|row| row.presented),
+                to: row.as_ref().and_then(|row| row.destination),
+            };
+            Ok((StatusCode::CREATED, [(LOCATION, location(call))], Json(started)).into_response())
+        }
+        Answer::Refused(reason) => Err(refused(&state, tenant, call, reason).await),
+        Answer::HangingUp | Answer::NoSuchCall => {
+            tracing::error!(%call, ?answer, "a start was answered as if it were something else");
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// With the sentence that is kept with the call, because it names the limit. A call that was refused without asking the
+/// database may have no row yet: its sentence has no numbers in it.
+async fn refused(state: &AppState, tenant: Tenant, call: CallId, reason: RefusalReason) -> Problem {
+    let stored = row(state, tenant, call).await.and_then(|row| row.refusal_sentence);
+    Problem::refused(reason, call, stored.unwrap_or_else(|| reason.sentence().to_owned()))
+}
+
+async fn row(state: &AppState, Tenant(tenant): Tenant, call: CallId) -> Option<CallRow> {
+    match state.store.call(call, Some(tenant)).await {
+        Ok(row) => Some(row),
+        Err(error) => {
+            tracing::debug!(%call, %error, "the call's row cannot be read yet");
+            None
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What came with a request, or a [`Problem`] that says what should have come.
+
+use super::{AppState, Problem};
+use crate::core::ids::CallId;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// Something that can be sent to us.
+pub(super) trait Form: DeserializeOwned {
+    /// What it looks like, for people.
+    const FORM: &'static str;
+}
+
+/// The body.
+pub(super) struct Body<T>(pub T);
+
+impl<T: Form> FromRequest<AppState> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::not_json());
+        }
+        let too_large = || Problem::too_large(state.limits.body_bytes);
+        if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
+            return Err(too_large());
+        }
+        // Half of the time at most, so that what is known about the call can still be said.
+        let bytes = tokio::time::timeout(state.limits.time / 2, Bytes::from_request(request, state));
+        let bytes = bytes.await.map_err(|_| Problem::slow_body())?.map_err(|rejection| {
+            let status = rejection.into_response().status();
+            if status == StatusCode::PAYLOAD_TOO_LARGE { too_large() } else { Problem::unreadable_body() }
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+            Category::Data => Problem::wrong_body(T::FORM, error.line(), error.column()),
+            Category::Io | Category::Syntax | Category::Eof => Problem::malformed_json(error.line(), error.column()),
+        })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// What stands behind the `?`.
+pub(super) struct Params<T>(pub T);
+
+impl<T: Form> FromRequestParts<AppState> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(params)| Self(params)).map_err(|_| Problem::wrong_query(T::FORM))
+    }
+}
+
+/// The call that the address names. What is not an id is no call of anybody's.
+pub(super) struct CallPath(pub CallId);
+
+impl FromRequestParts<AppState> for CallPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let path: Result<Path<String>, _> = Path::from_request_parts(parts, state).await;
+        let Ok(Path(id)) = path else { return Err(Problem::call_not_found()) };
+        id.parse().map(Self).map_err(|_| Problem::call_not_found())
+    }
+}

@@ -1,0 +1,48 @@
+//! `GET /healthz`: is the process alive? `GET /readyz`: can it make calls?
+
+use super::{AppState, Reach};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::atomic::Ordering;
+
+/// An idle loop turns every second; one that has not turned for longer than this is stuck.
+const STUCK_MS: i64 = 5_000;
+
+#[derive(Serialize)]
+struct Alive {
+    alive: bool,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+}
+
+fn code(good: bool) -> StatusCode {
+    if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+/// Milliseconds since the loop last turned; none if it never did.
+pub(super) fn turn_age_ms(state: &AppState) -> Option<i64> {
+    let last = state.status.last_turn_ms.load(Ordering::Relaxed);
+    (last > 0).then(|| (state.now)().as_millisecond().saturating_sub(last).max(0))
+}
+
+/// Whether the loop turns.
+pub(super) async fn alive(State(state): State<AppState>) -> Response {
+    let alive = turn_age_ms(&state).is_some_and(|age| age <= STUCK_MS);
+    (code(alive), Json(Alive { alive })).into_response()
+}
+
+/// Whether calls can be made; operators are told why not.
+pub(super) fn ready(state: &AppState, reach: Reach) -> Response {
+    let health = state.status.health();
+    let ready = health.ready;
+    match reach {
+        Reach::Operators => (code(ready), Json(health)).into_response(),
+        Reach::Anybody => (code(ready), Json(Ready { ready })).into_response(),
+    }
+}

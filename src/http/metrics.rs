@@ -1,0 +1,53 @@
+//! `GET /metrics`, in the text format of `OpenMetrics`.
+
+use super::{AppState, Problem, health};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const END: &str = "# EOF\n";
+
+/// Adds something that only grows; `name` without `_total`.
+pub fn counter(text: &mut String, name: &str, help: &str, value: u64) {
+    // Writing to memory does not fail.
+    let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n{name}_total {value}");
+}
+
+/// Adds something that goes up and down.
+pub fn gauge(text: &mut String, name: &str, help: &str, value: impl Display) {
+    let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} gauge\n{name} {value}");
+}
+
+/// Everything.
+pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+    let Ok(mut text) = state.metrics.render() else { return Problem::internal().into_response() };
+    text.truncate(text.strip_suffix(END).map_or(text.len(), str::len));
+    of_status(&mut text, &state);
+    (state.extra)(&mut text);
+    text.push_str(END);
+    ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response()
+}
+
+fn of_status(text: &mut String, state: &AppState) {
+    let health = state.status.health();
+    gauge(text, "cordboard_open_calls", "Calls under way", health.open_calls);
+    gauge(text, "cordboard_unwritten_facts", "Facts that wait for the database", health.unwritten_facts);
+    gauge(text, "cordboard_ready", "New calls can be made", u8::from(health.ready));
+    gauge(text, "cordboard_asterisk_up", "Events of Asterisk are heard", u8::from(health.asterisk));
+    gauge(text, "cordboard_postgres_up", "The database answers", u8::from(health.postgres));
+    gauge(text, "cordboard_draining", "The daemon is about to stop", u8::from(health.draining));
+    let route = u8::from(health.emergency_route);
+    gauge(text, "cordboard_emergency_route", "Emergency calls have a route", route);
+    let steps = state.status.steps.load(Ordering::Relaxed);
+    counter(text, "cordboard_engine_steps", "Inputs the engine took", steps);
+    if let Some(age) = health::turn_age_ms(state) {
+        let seconds = format_args!("{}.{:03}", age / 1000, age % 1000);
+        gauge(text, "cordboard_loop_turn_age_seconds", "Time since the loop last turned", seconds);
+    }
+    let (open, idle) = state.store.connections();
+    gauge(text, "cordboard_postgres_connections", "Connections to the database", open);
+    gauge(text, "cordboard_postgres_connections_idle", "Connections to the database without work", idle);
+}

@@ -1,0 +1,103 @@
+//! The interface for programs: `/api/v1`, health and metrics. It reads the [`store`](crate::store) and asks the
+//! [loop](crate::daemon); of Asterisk it knows nothing.
+//!
+//! One file an endpoint: what it takes, what it gives, and the handler. Every error is a [`Problem`] (RFC 9457).
+
+mod agents;
+mod auth;
+mod calls;
+mod extract;
+mod guard;
+mod health;
+pub mod metrics;
+mod problem;
+mod router;
+mod server;
+
+pub use problem::Problem;
+pub use router::{api, operations};
+pub use server::serve;
+
+use crate::core::command::Answer;
+use crate::core::ids::{CallId, EndpointName};
+use crate::daemon::{Busy, Handle, Status};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What can be asked of the loop that makes the calls.
+pub trait Calls: Send + Sync + 'static {
+    /// Asks that an agent be connected with a number; answers when it is decided.
+    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Busy>>;
+
+    /// Asks that a call end.
+    fn hang_up(&self, call: CallId) -> BoxFuture<'_, Result<Answer, Busy>>;
+}
+
+impl Calls for Handle {
+    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Busy>> {
+        Box::pin(self.start(endpoint, raw))
+    }
+
+    fn hang_up(&self, call: CallId) -> BoxFuture<'_, Result<Answer, Busy>> {
+        Box::pin(self.hang_up(call))
+    }
+}
+
+/// Adds metrics of somebody else to the text, with [`metrics::counter`] and [`metrics::gauge`].
+pub type Extra = Arc<dyn Fn(&mut String) + Send + Sync>;
+
+/// What the handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The records.
+    pub store: Store,
+    /// The loop.
+    pub calls: Arc<dyn Calls>,
+    /// How the loop is.
+    pub status: Arc<Status>,
+    /// What was counted.
+    pub metrics: Arc<Metrics>,
+    /// What others have counted.
+    pub extra: Extra,
+    /// The time.
+    pub now: fn() -> Timestamp,
+    /// How much a client may ask.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppState").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// How much a client may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of a request's body.
+    pub body_bytes: usize,
+    /// For a request, from its head to the head of the answer.
+    pub time: Duration,
+    /// Requests to the API that are worked on at the same time. They share the database with the calls themselves.
+    pub at_once: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes: 64 * 1024, time: Duration::from_secs(10), at_once: 64 }
+    }
+}
+
+/// Who can reach a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only this machine, or only operators.
+    Operators,
+    /// Tenants, or anybody: a tenant is not told how busy the others are.
+    Anybody,
+}

@@ -1,0 +1,238 @@
+//! What went wrong, as RFC 9457 has it: a stable `code` for programs, and a `detail` that says what to do next. Nothing of
+//! what the client sent is repeated.
+
+use crate::core::ids::CallId;
+use crate::core::outcome::RefusalReason;
+use crate::daemon::Busy;
+use crate::store::StoreError;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// An error as the client sees it.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: Cow<'static, str>,
+    call: Option<CallId>,
+    retry_after_s: Option<u16>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<CallId>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, title, detail: detail.into(), call: None, retry_after_s: None }
+    }
+
+    fn unavailable(
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+        after_s: u16,
+    ) -> Self {
+        let retry_after_s = Some(after_s);
+        Self { retry_after_s, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail) }
+    }
+
+    /// No token, or not one of ours.
+    pub fn unauthorized() -> Self {
+        let detail = "Send a valid token: `Authorization: Bearer <token>`. Your administrator can make one.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The token is missing or not valid", detail)
+    }
+
+    /// No such address.
+    pub fn not_found() -> Self {
+        let detail = "There is nothing at this address. The calls are at /api/v1/calls.";
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+    }
+
+    /// No such call, or somebody else's.
+    pub fn call_not_found() -> Self {
+        let detail =
+            "Your organization has no call with this id. Take the id from the answer to the start, or from the list.";
+        Self::new(StatusCode::NOT_FOUND, "call_not_found", "No such call", detail)
+    }
+
+    /// No such agent, or somebody else's.
+    pub fn agent_not_found() -> Self {
+        let detail = "Your organization has no agent with this endpoint or id. Check the spelling.";
+        Self::new(StatusCode::NOT_FOUND, "agent_not_found", "No such agent", detail)
+    }
+
+    /// The address does not know this method.
+    pub fn method_not_allowed() -> Self {
+        let detail = "This address does not take this method. The Allow header names those it takes.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail)
+    }
+
+    /// The body is not JSON.
+    pub fn malformed_json(line: usize, column: usize) -> Self {
+        let detail = format!("The body is not JSON in UTF-8: look at line {line}, column {column}.");
+        Self::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON", detail)
+    }
+
+    /// The body is JSON of another form.
+    pub fn wrong_body(form: &str, line: usize, column: usize) -> Self {
+        let detail = format!("The body must be {form}, and nothing else: look at line {line}, column {column}.");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_body", "The body has not the right form", detail)
+    }
+
+    /// The body did not come, or not whole.
+    pub fn unreadable_body() -> Self {
+        let detail = "The body did not arrive whole. Send it again.";
+        Self::new(StatusCode::BAD_REQUEST, "unreadable_body", "The body cannot be read", detail)
+    }
+
+    /// The body does not come.
+    pub fn slow_body() -> Self {
+        let detail = "The body did not arrive in time, and nothing was begun. Send it again.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body came too slowly", detail)
+    }
+
+    /// The body is too long.
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("The body may have {limit} bytes at most.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too long", detail)
+    }
+
+    /// The body is not said to be JSON.
+    pub fn not_json() -> Self {
+        let detail = "Send JSON, with the header `Content-Type: application/json`.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON", detail)
+    }
+
+    /// What stands behind the `?` is wrong.
+    pub fn wrong_query(form: &str) -> Self {
+        let detail = format!("Only these may stand behind the `?`, each once: {form}.");
+        Self::new(StatusCode::BAD_REQUEST, "wrong_query", "The query has not the right form", detail)
+    }
+
+    /// What is to be called cannot be a number; the loop was not even asked.
+    pub fn invalid_number() -> Self {
+        let detail = "`to` must be a phone number of at most 80 characters, such as +12025550123.";
+        let code = RefusalReason::InvalidNumber.as_str();
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "Not a phone number", detail)
+    }
+
+    /// The call is refused; `sentence` is what the agent is told.
+    pub fn refused(reason: RefusalReason, call: CallId, sentence: String) -> Self {
+        let code = reason.as_str();
+        let refused = match reason {
+            RefusalReason::NotAnAgent => return Self::agent_not_found(),
+            RefusalReason::InvalidNumber => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "Not a phone number", sentence)
+            }
+            RefusalReason::Draining => Self::unavailable(code, "The daemon is about to stop", sentence, 30),
+            RefusalReason::NodeUnavailable => Self::unavailable(code, "Asterisk is not available", sentence, 5),
+            RefusalReason::StoreUnavailable => Self::unavailable(code, "The database is not available", sentence, 5),
+            RefusalReason::AgentInactive
+            | RefusalReason::AgentDailyLimit
+            | RefusalReason::ClassNotAllowed
+            | RefusalReason::CountryNotAllowed
+            | RefusalReason::DailyLimit
+            | RefusalReason::EmergencyNotPossible
+            | RefusalReason::NoNumberAssigned
+            | RefusalReason::NoNumberAvailable => {
+                Self::new(StatusCode::FORBIDDEN, code, "The call may not be made", sentence)
+            }
+        };
+        Self { call: Some(call), ..refused }
+    }
+
+    /// The call is not the loop's any more, and its record is not final yet.
+    pub fn not_settled(call: CallId) -> Self {
+        let detail = "The call is ending or has ended, and its record is not final yet. Look at it again in a moment.";
+        Self { call: Some(call), ..Self::unavailable("not_settled", "The record is not final yet", detail, 1) }
+    }
+
+    /// Too much is asked at once.
+    pub fn busy() -> Self {
+        let detail = "Nothing was begun. Try again in a moment.";
+        Self::unavailable("busy", "Too many requests at once", detail, 1)
+    }
+
+    /// The database does not answer.
+    pub fn store_unavailable() -> Self {
+        let code = RefusalReason::StoreUnavailable.as_str();
+        let detail = "The request could not be carried out. Try again in a moment.";
+        Self::unavailable(code, "The database is not available", detail, 5)
+    }
+
+    /// It took too long, and nobody knows what became of it.
+    pub fn timeout() -> Self {
+        let detail = "The request took too long. A call may have been started all the same: look at the list before you ask again.";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "No answer in time", detail)
+    }
+
+    /// Our fault.
+    pub fn internal() -> Self {
+        let detail = "This is a fault of the server. Tell your administrator the id in the X-Request-Id header.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(_: Busy) -> Self {
+        Self::busy()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what: "call", .. } => Self::call_not_found(),
+            StoreError::NotFound { what: "agent", .. } => Self::agent_not_found(),
+            StoreError::NotFound { .. } => Self::not_found(),
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
+                tracing::warn!(%error, "the database does not answer");
+                Self::store_unavailable()
+            }
+            StoreError::Constraint { .. }
+            | StoreError::Inconsistent { .. }
+            | StoreError::Url
+            | StoreError::Migration(_)
+            | StoreError::Unexpected(_) => {
+                tracing::error!(%error, "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            r#type: format!("urn:cordboard:problem:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            call_id: self.call,
+        };
+        let mut response = (self.status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"cordboard\""));
+        }
+        if let Some(after_s) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after_s));
+        }
+        response
+    }
+}

@@ -1,0 +1,79 @@
+//! The simulation: the pure engine and a model Asterisk in simulated time, with everything that can go wrong, from one seed.
+//!
+//! `CORDBOARD_SIM_CALLS=100000 cargo test --release --test sim -- --nocapture` for many calls;
+//! `CORDBOARD_SIM_SEED=123 cargo test --test sim -- --nocapture` for one history, told step by step.
+
+mod check;
+mod coverage;
+mod daemon;
+mod plan;
+mod store;
+mod world;
+
+use coverage::Coverage;
+use plan::Options;
+use std::time::Instant;
+use world::World;
+
+struct Found {
+    histories: u64,
+    calls: usize,
+    /// The first violations of each kind, with their seeds.
+    wrong: Vec<(u64, String)>,
+    coverage: Coverage,
+}
+
+fn calls() -> usize {
+    std::env::var("CORDBOARD_SIM_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(10_000)
+}
+
+/// Lives histories until so many calls have been made.
+fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
+    let one: Option<u64> = std::env::var("CORDBOARD_SIM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut found = Found { histories: 0, calls: 0, wrong: Vec::new(), coverage: Coverage::default() };
+    let began = Instant::now();
+    let mut seed = one.unwrap_or(1);
+    while found.calls < calls {
+        let mut world = World::new(options(seed));
+        if one.is_some() {
+            world.log = Some(Vec::new());
+        }
+        world.run();
+        found.histories += 1;
+        found.calls += world.plans.len();
+        found.coverage.add(&world.coverage);
+        found.wrong.extend(world.checker.wrong.iter().map(|wrong| (seed, wrong.clone())));
+        if one.is_some() {
+            println!("{}", world.log.take().unwrap_or_default().join("\n"));
+            break;
+        }
+        seed += 1;
+    }
+    let took = began.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let rate = found.histories as f64 / took;
+    println!("{} histories, {} calls, {took:.1} s, {rate:.0} histories/s", found.histories, found.calls);
+    found
+}
+
+fn assert_clean(found: &Found) {
+    let shown: Vec<String> = found.wrong.iter().take(20).map(|(seed, wrong)| format!("  seed {seed}: {wrong}")).collect();
+    assert!(
+        found.wrong.is_empty(),
+        "{} violations; CORDBOARD_SIM_SEED=<seed> tells one history:\n{}",
+        found.wrong.len(),
+        shown.join("\n")
+    );
+}
+
+#[test]
+fn calls_end_as_planned_when_nothing_goes_wrong() {
+    assert_clean(&search(calls(), Options::calm));
+}
+
+#[test]
+fn nothing_that_must_never_be_ever_is() {
+    let found = search(calls(), Options::stormy);
+    println!("{}", found.coverage);
+    assert_clean(&found);
+}

@@ -1,0 +1,20 @@
+//! The store, on a real server. Each test has a database of its own.
+
+#[path = "store/admission.rs"]
+mod admission;
+#[path = "store/constraints.rs"]
+mod constraints;
+#[path = "store/days.rs"]
+mod days;
+#[path = "store/inventory.rs"]
+mod inventory;
+#[path = "store/races.rs"]
+mod races;
+#[path = "store/speed.rs"]
+mod speed;
+#[path = "store/storms.rs"]
+mod storms;
+#[path = "store/world.rs"]
+mod world;
+#[path = "store/writes.rs"]
+mod writes;
