@@ -61,6 +61,7 @@ impl Daemon {
         }
         let child = command
             .env("CORDBOARD_CONFIG", &config)
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(stderr.try_clone().expect("its log"))
             .stderr(stderr)
@@ -78,6 +79,11 @@ impl Daemon {
     /// What it and those before it wrote.
     pub fn whole_log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).expect("its log")).into_owned()
+    }
+
+    /// Waits until the daemon takes calls.
+    pub async fn is_ready(&mut self) {
+        self.says("INFO ready").await;
     }
 
     pub async fn says(&mut self, what: &str) {

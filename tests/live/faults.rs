@@ -1,6 +1,6 @@
 //! What dies, and what must live on.
 
-use crate::check::{nothing_is_left, until};
+use crate::check::{none_left, until};
 use crate::floor::{Floor, Phone, SOON, live, live_with};
 use crate::outcomes::{ended, they_talk};
 use crate::proxy::Proxy;
@@ -103,7 +103,7 @@ fn a_call_that_ends_while_there_is_no_daemon_is_settled_by_the_next_one() {
         floor.daemon.kill();
         call.hang_up();
         assert_eq!(customer.ended(SOON).await.expect("an end").how, Ending::TheyHungUp);
-        nothing_is_left(floor).await;
+        none_left(floor, "channels").await;
         floor.restart_daemon().await;
         let row = floor.the_call().await;
         assert_eq!((row.disposition, row.estimated), (Some(Disposition::Answered), true));
@@ -124,7 +124,7 @@ fn a_phone_that_rings_without_a_daemon_stops_when_the_agent_gives_up() {
         assert!(late <= Duration::from_millis(50), "the customer's phone rang {late:?} longer");
         floor.restart_daemon().await;
         let row = floor.the_call().await;
-        println!("{:?} {:?} {}", row.disposition, row.hung_up_by, row.estimated);
+        assert_eq!((row.disposition, row.estimated), (Some(Disposition::Failed), true), "{row:#?}");
     });
 }
 
@@ -214,7 +214,7 @@ fn the_database_stops_in_mid_call_and_the_end_is_recorded_when_it_is_back() {
         they_talk(&call, &customer).await;
         call.hang_up();
         assert_eq!(customer.ended(SOON).await.expect("an end").how, Ending::TheyHungUp);
-        nothing_is_left(floor).await;
+        none_left(floor, "channels").await;
         floor.servers.start_postgres();
         let calls = floor.settled(2).await;
         assert_eq!((calls[0].disposition, calls[0].hung_up_by), (Some(Disposition::Answered), Some(Party::Agent)));

@@ -114,7 +114,7 @@ impl Floor {
         let decoy = Peer::bind(PeerConfig::new("decoy").without_rtp()).await.expect("a decoy");
         seed(&pool).await;
         let mut daemon = Daemon::start(servers, &database, &settings);
-        daemon.says("ready").await;
+        daemon.is_ready().await;
         Self {
             servers,
             database,
@@ -152,7 +152,7 @@ impl Floor {
     pub async fn restart_daemon(&mut self) {
         assert!(!self.daemon.is_alive(), "the old one runs");
         self.daemon = Daemon::start(self.servers, &self.database, &self.settings);
-        self.daemon.says("ready").await;
+        self.daemon.is_ready().await;
     }
 
     pub async fn sql(&self, statement: &str) {

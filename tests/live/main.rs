@@ -11,6 +11,7 @@ mod proxy;
 mod servers;
 
 mod accounts;
+mod click_to_call;
 mod emergency;
 mod faults;
 mod giving_up;
