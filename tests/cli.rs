@@ -1,4 +1,4 @@
-//! The command line, as the real program against a real PostgreSQL. Each test has a database of its own.
+//! The command line, as the real program against a real database. Each test has a database of its own.
 
 #[path = "cli/calls.rs"]
 mod calls;

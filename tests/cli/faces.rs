@@ -1,6 +1,6 @@
 //! What every command has in common.
 
-use crate::floor::Floor;
+use crate::floor::{Floor, csv};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
@@ -64,7 +64,7 @@ fn every_list_is_json_and_empty_ones_are_empty_lists() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let floor = Floor::acme();
-    let csv: String = (0..3_000).map(|i| format!("+1202556{i:04},telnyx,US\n")).collect();
+    let csv = csv(3_000);
     assert_eq!(floor.run_with_input("numbers import acme -", csv.as_bytes()).code, 0);
     let mut child = floor
         .program()

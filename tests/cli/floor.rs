@@ -47,6 +47,18 @@ fn server() -> PgConnectOptions {
     PgConnectOptions::from_str(&url).unwrap_or_else(|_| panic!("{URL} is not a database URL"))
 }
 
+/// A file of so many numbers, 10000 at most.
+pub fn csv(numbers: u32) -> String {
+    let lines: Vec<String> = (0..numbers).map(|number| format!("+1202556{number:04},telnyx,US\n")).collect();
+    lines.concat()
+}
+
+/// Bytes as hex.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
 impl Floor {
     /// An empty database, without tables.
     pub fn bare() -> Self {

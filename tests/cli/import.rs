@@ -1,6 +1,6 @@
 //! Numbers from a file: all, or none.
 
-use crate::floor::Floor;
+use crate::floor::{Floor, csv};
 use serde_json::json;
 
 const BAD: &str = "\u{feff}+12025550125,telnyx,US
@@ -101,7 +101,7 @@ fn what_is_another_tenants_is_not_taken() {
 #[test]
 fn ten_thousand_numbers() {
     let floor = Floor::acme();
-    let csv: String = (0..10_000).map(|i| format!("+1202556{i:04},telnyx,US\n")).collect();
+    let csv = csv(10_000);
     let ran = floor.run_with_input("numbers import acme -", csv.as_bytes());
     assert_eq!((ran.code, ran.err.as_str()), (0, "10000 added, 0 skipped, 0 wrong\n"));
 }

@@ -1,6 +1,6 @@
 //! From an empty database to a floor, and back.
 
-use crate::floor::Floor;
+use crate::floor::{Floor, hex};
 use md5::{Digest as _, Md5};
 
 #[test]
@@ -75,10 +75,7 @@ fn a_floor_is_set_up_used_and_taken_down() {
 #[test]
 fn a_password_is_shown_once_and_kept_as_its_hash() {
     let floor = Floor::acme();
-    let ha1 = |password: &str| {
-        let digest = Md5::digest(format!("alice:asterisk:{password}"));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
+    let ha1 = |password: &str| hex(&Md5::digest(format!("alice:asterisk:{password}")));
     let kept = || {
         let accounts = floor.runtime.block_on(async { floor.store().sip_accounts().await }).expect("accounts");
         secrecy::ExposeSecret::expose_secret(&accounts[0].ha1).to_owned()
