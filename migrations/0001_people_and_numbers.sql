@@ -251,7 +251,8 @@ BEGIN
         SELECT FROM assignments a
         WHERE a.agent_id = NEW.agent_id AND a.number_id = NEW.number_id AND a.id <> NEW.id
             AND (a.ends_at IS NOT NULL OR NEW.ends_at IS NOT NULL) -- two open ones are refused by their index
-            AND tstzrange(a.starts_at, a.ends_at) && tstzrange(NEW.starts_at, NEW.ends_at)
+            AND a.starts_at < coalesce(NEW.ends_at, 'infinity') AND NEW.starts_at < coalesce(a.ends_at, 'infinity')
+            AND a.starts_at IS DISTINCT FROM a.ends_at AND NEW.starts_at IS DISTINCT FROM NEW.ends_at -- never in force
     ) THEN
         RAISE EXCEPTION 'this agent has this number already in that time' USING ERRCODE = 'exclusion_violation',
             CONSTRAINT = 'assignment_times_do_not_overlap', TABLE = 'assignments';

@@ -1,4 +1,4 @@
-//! The store, on a real PostgreSQL. Each test has a database of its own.
+//! The store, on a real server. Each test has a database of its own.
 
 #[path = "store/admission.rs"]
 mod admission;

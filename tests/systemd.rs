@@ -124,7 +124,8 @@ fn the_credentials_are_the_secrets_that_the_settings_lack() {
     for credential in values(&unit(), "LoadCredential") {
         let (name, path) = credential.split_once(':').expect("NAME:PATH");
         assert_eq!(path, format!("/etc/cordboard/{name}"));
-        let secret = if name == "database-url" { "postgres://cordboard@localhost/cordboard" } else { "a-long-password" };
+        let secret =
+            if name == "database-url" { "postgres://cordboard@localhost/cordboard" } else { "a-long-password" };
         fs::write(directory.join(name), secret).expect("written");
     }
     let with = check();

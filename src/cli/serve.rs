@@ -75,6 +75,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         status,
         metrics,
         extra: Arc::new(move |text| socket_metrics(text, &socket)),
+        now: jiff::Timestamp::now,
         limits: Limits { body_bytes: config.http.max_body_bytes, ..Limits::default() },
     });
     let mut current = config;

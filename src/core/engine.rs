@@ -66,6 +66,8 @@ impl Engine {
     pub fn step(&mut self, input: Input, now: Timestamp) -> Outbox {
         let mut out = Outbox::default();
         match input {
+            // Heard twice: a channel makes one call.
+            Input::AgentDialled { channel, .. } if self.agents.contains_key(&channel) => {}
             Input::AgentDialled { call, channel, name, dialled, at } => {
                 let refused = self.draining && !dialled.emergency;
                 self.agents.insert(channel.clone(), call);
@@ -204,7 +206,7 @@ impl Engine {
             self.with(id, now, out, |call, moment, out| {
                 for (leg, channel) in call.channels_known_at(at) {
                     let found = channels.iter().find(|listed| listed.id == channel);
-                    call.on_listed(leg, found, at, moment, out);
+                    call.on_listed(leg, found, moment, out);
                 }
             });
         }

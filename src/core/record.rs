@@ -76,7 +76,7 @@ pub enum Quota {
     None,
     /// Counted, and may still be given back.
     Reserved,
-    /// An INVITE left: used for good.
+    /// An INVITE left, or may have left: used for good.
     Committed,
     /// No INVITE ever left: given back.
     Refunded,
@@ -168,8 +168,9 @@ impl Record {
                 self.disposition = Some(disposition);
                 self.estimated = estimated;
                 if self.quota == Quota::Reserved {
-                    self.quota =
-                        if disposition == Disposition::UnknownOutcome { Quota::Committed } else { Quota::Refunded };
+                    let may_have_left = disposition == Disposition::UnknownOutcome
+                        || (disposition == Disposition::NodeLost && self.customer_dialled_at.is_some());
+                    self.quota = if may_have_left { Quota::Committed } else { Quota::Refunded };
                 }
             }
         }

@@ -26,6 +26,9 @@ pub fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin + Send> {
     Ok(signals.map(|signal| if signal == SIGHUP { Signal::Reload } else { Signal::Stop }))
 }
 
+/// An idle loop turns this often.
+const PULSE: Duration = Duration::from_secs(1);
+
 /// Tells systemd how we are. Does nothing when systemd did not start us.
 #[derive(Clone, Copy, Debug)]
 pub struct Notifier {
@@ -39,12 +42,13 @@ impl Default for Notifier {
 }
 
 impl Notifier {
-    /// How often [`Notifier::alive`] must be called: well within the time after which systemd kills us.
+    /// How often [`Notifier::alive`] is to be called: well within the time after which systemd kills us, and often enough
+    /// for `/healthz` to tell an idle loop from a stuck one.
     pub fn interval(self) -> Duration {
-        self.watchdog.map_or(Duration::from_secs(10), |limit| limit / 4)
+        self.watchdog.map_or(PULSE, |limit| PULSE.min(limit / 4))
     }
 
-    /// Calls can be made.
+    /// The start, or a reload, is done.
     pub fn ready(self) {
         notify(&[NotifyState::Ready]);
     }

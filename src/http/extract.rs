@@ -2,7 +2,7 @@
 
 use super::{AppState, Problem};
 use crate::core::ids::CallId;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -27,11 +27,15 @@ impl<T: Form> FromRequest<AppState> for Body<T> {
         if !is_json(request.headers()) {
             return Err(Problem::not_json());
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::too_large(state.limits.body_bytes);
-            }
-            Problem::unreadable_body()
+        let too_large = || Problem::too_large(state.limits.body_bytes);
+        if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
+            return Err(too_large());
+        }
+        // Half of the time at most, so that what is known about the call can still be said.
+        let bytes = tokio::time::timeout(state.limits.time / 2, Bytes::from_request(request, state));
+        let bytes = bytes.await.map_err(|_| Problem::slow_body())?.map_err(|rejection| {
+            let status = rejection.into_response().status();
+            if status == StatusCode::PAYLOAD_TOO_LARGE { too_large() } else { Problem::unreadable_body() }
         })?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
             Category::Data => Problem::wrong_body(T::FORM, error.line(), error.column()),

@@ -1,17 +1,15 @@
 //! `GET /healthz`: is the process alive? `GET /readyz`: can it make calls?
 
 use super::{AppState, Reach};
-use crate::daemon::Status;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
-/// An idle loop turns at least every 10 seconds; one that has not turned for longer than this is stuck.
-const STUCK_MS: i64 = 25_000;
+/// An idle loop turns every second; one that has not turned for longer than this is stuck.
+const STUCK_MS: i64 = 5_000;
 
 #[derive(Serialize)]
 struct Alive {
@@ -28,14 +26,14 @@ fn code(good: bool) -> StatusCode {
 }
 
 /// Milliseconds since the loop last turned; none if it never did.
-pub(super) fn turn_age_ms(status: &Status) -> Option<i64> {
-    let last = status.last_turn_ms.load(Ordering::Relaxed);
-    (last > 0).then(|| Timestamp::now().as_millisecond().saturating_sub(last).max(0))
+pub(super) fn turn_age_ms(state: &AppState) -> Option<i64> {
+    let last = state.status.last_turn_ms.load(Ordering::Relaxed);
+    (last > 0).then(|| (state.now)().as_millisecond().saturating_sub(last).max(0))
 }
 
 /// Whether the loop turns.
 pub(super) async fn alive(State(state): State<AppState>) -> Response {
-    let alive = turn_age_ms(&state.status).is_some_and(|age| age <= STUCK_MS);
+    let alive = turn_age_ms(&state).is_some_and(|age| age <= STUCK_MS);
     (code(alive), Json(Alive { alive })).into_response()
 }
 

@@ -43,7 +43,7 @@ fn of_status(text: &mut String, state: &AppState) {
     gauge(text, "cordboard_emergency_route", "Emergency calls have a route", route);
     let steps = state.status.steps.load(Ordering::Relaxed);
     counter(text, "cordboard_engine_steps", "Inputs the engine took", steps);
-    if let Some(age) = health::turn_age_ms(&state.status) {
+    if let Some(age) = health::turn_age_ms(state) {
         let seconds = format_args!("{}.{:03}", age / 1000, age % 1000);
         gauge(text, "cordboard_loop_turn_age_seconds", "Time since the loop last turned", seconds);
     }

@@ -24,6 +24,7 @@ use crate::daemon::{Busy, Handle, Status};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// What others have counted.
     pub extra: Extra,
+    /// The time.
+    pub now: fn() -> Timestamp,
     /// How much a client may ask.
     pub limits: Limits,
 }

@@ -98,6 +98,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "unreadable_body", "The body cannot be read", detail)
     }
 
+    /// The body does not come.
+    pub fn slow_body() -> Self {
+        let detail = "The body did not arrive in time, and nothing was begun. Send it again.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body came too slowly", detail)
+    }
+
     /// The body is too long.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("The body may have {limit} bytes at most.");

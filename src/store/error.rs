@@ -4,7 +4,6 @@ use sqlx::migrate::MigrateError;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The database cannot be reached, is overloaded, read-only, full or shutting down. Nothing was written.
     #[error("the database is not available: {0}")]

@@ -1,6 +1,9 @@
 //! Every wrong edit by hand is refused, by a constraint whose name says what is wrong.
 
 use crate::world::{World, request};
+use cordboard::core::number::NumberClass;
+use cordboard::core::record::Quota;
+use cordboard::policy::NumberState as State;
 use sqlx::error::DatabaseError;
 
 async fn world() -> World {
@@ -170,7 +173,7 @@ async fn right_edits_are_accepted() {
         "UPDATE assignments SET allowed_countries = '{US,CA,MX}', allowed_classes = '{premium,satellite}' WHERE ends_at IS NULL",
         "UPDATE assignments SET daily_limit = 1000",
         // an ended assignment does not keep a number from moving on
-        "UPDATE assignments SET ends_at = now()",
+        "UPDATE assignments SET ends_at = now() WHERE ends_at IS NULL",
         "UPDATE numbers SET organization_id = NULL WHERE e164 = '+12125550102'",
         "UPDATE numbers SET organization_id = (SELECT id FROM organizations WHERE slug = 'other') WHERE e164 = '+12125550102'",
         "UPDATE numbers SET state = 'resting' WHERE e164 = '+12125550102'",
@@ -188,16 +191,13 @@ async fn right_edits_are_accepted() {
 /// The words in the tables are those of the program.
 #[tokio::test]
 async fn constraints_know_the_program_s_words() {
-    use cordboard::core::number::NumberClass;
     let world = world().await;
     for class in NumberClass::ALL {
         world.sql(&format!("UPDATE assignments SET allowed_classes = '{{{class}}}'")).await;
     }
-    use cordboard::policy::NumberState as State;
     for state in [State::Assigned, State::Inactive, State::Resting, State::Retired] {
         world.sql(&format!("UPDATE numbers SET state = '{}' WHERE id = {ONE}", state.as_str())).await;
     }
-    use cordboard::core::record::Quota;
     for quota in [Quota::None, Quota::Reserved, Quota::Committed, Quota::Refunded] {
         world.sql(&format!("UPDATE calls SET quota = '{}'", quota.as_str())).await;
     }

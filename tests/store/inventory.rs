@@ -48,10 +48,8 @@ fn new_number(e164: &str, organization: Option<OrganizationId>) -> NewNumber {
 }
 
 fn constraint(error: StoreError) -> String {
-    match error {
-        StoreError::Constraint { name, .. } => name,
-        error => panic!("{error:?}"),
-    }
+    let StoreError::Constraint { name, .. } = error else { panic!("{error:?}") };
+    name
 }
 
 #[tokio::test]
@@ -65,7 +63,8 @@ async fn organizations() {
         emergency_caller_id: Some("+12125550100".parse().expect("a number")),
     };
     let added = world.store.add_organization(&new).await.expect("added");
-    assert_eq!(world.store.organizations().await.expect("all"), [added.clone()]);
+    let all = world.store.organizations().await.expect("all");
+    assert_eq!(all, std::slice::from_ref(&added));
     assert_eq!(added.emergency_caller_id, new.emergency_caller_id);
     let again = world.store.add_organization(&new).await.expect_err("taken");
     assert_eq!(again.to_string(), "there is an organization of that name already [organizations_slug_key]");

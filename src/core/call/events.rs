@@ -19,6 +19,7 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        self.is_there(leg, moment.now);
         match event {
             ChannelEvent::Started => self.on_started(leg, channel, moment, out),
             ChannelEvent::DialBegan => self.on_invite_sent(leg, at, out),
@@ -234,8 +235,15 @@ impl Call {
     ) {
         let failed = match outcome {
             Carried::Done => {
-                if command == CommandKind::DialCustomer {
-                    self.customer = CustomerOrder::Dialled;
+                match command {
+                    CommandKind::CreateAgent => self.is_there(Leg::Agent, moment.now),
+                    CommandKind::CreateCustomer => self.is_there(Leg::Customer, moment.now),
+                    CommandKind::DialCustomer => self.customer = CustomerOrder::Dialled,
+                    CommandKind::CreateBridge
+                    | CommandKind::Join
+                    | CommandKind::DialAgent
+                    | CommandKind::Play
+                    | CommandKind::Other => {}
                 }
                 return;
             }

@@ -32,6 +32,10 @@ pub struct Call {
     early: Option<Early>,
     /// What Asterisk was told about the customer's channel.
     customer: CustomerOrder,
+    /// Since when the agent's and the customer's channel, if we made them, are known to exist. A listing that began before
+    /// says nothing about them.
+    agent_made_at: Option<Timestamp>,
+    customer_made_at: Option<Timestamp>,
     /// Something was learned from a listing instead of an event, so its time is a guess.
     guessed: bool,
     /// The agent of a refused call is gone, or was given up; nothing is recorded of it any more.
@@ -114,6 +118,8 @@ impl Call {
             (Some(_), Some(_), None) => CustomerOrder::Unheard,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
+        call.agent_made_at = Some(Timestamp::MIN);
+        call.customer_made_at = Some(Timestamp::MIN);
         call.record = record;
         call.admission = admission;
         call
@@ -129,6 +135,8 @@ impl Call {
             request: None,
             early: None,
             customer: CustomerOrder::None,
+            agent_made_at: None,
+            customer_made_at: None,
             guessed: false,
             announced: false,
         }
@@ -144,33 +152,33 @@ impl Call {
         Phase::of(&self.record)
     }
 
-    /// The channels that a listing made at `at` must contain, if they live: those ordered before it.
+    /// The channels that a listing begun at `at` must contain, if they live: those known to exist before it.
     pub(in crate::core) fn channels_known_at(&self, at: Timestamp) -> Vec<(Leg, ChannelId)> {
         let record = &self.record;
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
-        let agent = record
-            .agent_channel
-            .clone()
-            .filter(|_| record.agent_ended_at.is_none() && before(record.agent_dialled_at.or(record.requested_at)));
-        let customer = (self.customer_may_live() && before(record.customer_dialled_at.or(record.decided_at)))
-            .then(|| self.id.customer_channel(1));
+        // A phone that called was there before we heard of it.
+        let agent_since = if self.record.agent_was_called() { self.agent_made_at } else { record.requested_at };
+        let agent =
+            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
+        let customer =
+            (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
             .filter_map(|(leg, channel)| Some((leg, channel?)))
             .collect()
     }
 
-    /// A listing shows one of the call's channels, or that it is gone.
+    /// A listing shows one of the call's channels, or that it is gone. What it shows became so at some time before now; the
+    /// moment the listing began would be earlier than things that were heard since.
     pub(in crate::core) fn on_listed(
         &mut self,
         leg: Leg,
         found: Option<&ListedChannel>,
-        at: Timestamp,
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
-        self.on_probed(leg, state, at, moment, out);
+        self.on_probed(leg, state, moment.now, moment, out);
     }
 
     /// Events are missed from now on.
@@ -206,6 +214,14 @@ impl Call {
             | Phase::Talking { .. }
             | Phase::Ending { .. } => false,
         }
+    }
+
+    /// Asterisk shows that a channel of ours exists.
+    pub(super) fn is_there(&mut self, leg: Leg, now: Timestamp) {
+        match leg {
+            Leg::Agent => self.agent_made_at.get_or_insert(now),
+            Leg::Customer => self.customer_made_at.get_or_insert(now),
+        };
     }
 
     pub(super) fn has_ended(&self, leg: Leg) -> bool {

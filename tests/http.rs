@@ -1,0 +1,19 @@
+//! The HTTP interface, against a real database. The loop is a stand-in that decides with the real rules and the real store;
+//! everything else is the thing itself.
+
+#[path = "http/about.rs"]
+mod about;
+#[path = "http/hang_up.rs"]
+mod hang_up;
+#[path = "http/list.rs"]
+mod list;
+#[path = "http/look.rs"]
+mod look;
+#[path = "http/socket.rs"]
+mod socket;
+#[path = "http/start.rs"]
+mod start;
+#[path = "http/support.rs"]
+mod support;
+#[path = "http/tenants.rs"]
+mod tenants;

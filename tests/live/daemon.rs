@@ -1,0 +1,140 @@
+//! The daemon's process.
+
+use crate::servers::{ARI_PASSWORD, Servers, signal};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// What a scenario may set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the daemon finds ARI: Asterisk itself, or a proxy.
+    pub ari: SocketAddr,
+    /// What emergency services see as caller; none: there is no emergency route.
+    pub emergency: Option<&'static str>,
+    /// Further lines, by section.
+    pub calls: &'static str,
+}
+
+impl Settings {
+    fn text(&self, servers: &Servers, database: &str) -> String {
+        let mut text = format!(
+            "[postgres]\nurl = \"{}\"\nmigrate_at_start = true\n\
+             [[node]]\nname = \"live\"\nurl = \"http://{}\"\npassword = \"{ARI_PASSWORD}\"\n\
+             [http]\nlisten = \"{}\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n\
+             [shutdown]\ndrain_timeout_s = 60\n[calls]\n{}\n",
+            servers.url(database),
+            self.ari,
+            servers.http,
+            self.calls
+        );
+        if let Some(caller_id) = self.emergency {
+            let _ = write!(text, "[emergency]\ntrunk = \"emergency\"\ncaller_id = \"{caller_id}\"\n");
+        }
+        text
+    }
+}
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+    /// What the log held when this one began.
+    before: usize,
+}
+
+impl Daemon {
+    /// Starts one. It ends with this thread at the latest.
+    pub fn start(servers: &Servers, database: &str, settings: &Settings) -> Self {
+        let (config, log) = (servers.dir.join(format!("{database}.toml")), servers.dir.join(format!("{database}.log")));
+        fs::write(&config, settings.text(servers, database)).expect("its configuration");
+        let before = fs::read(&log).map_or(0, |text| text.len());
+        let stderr = File::options().create(true).append(true).open(&log).expect("its log");
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&servers.program).arg("serve");
+        if !reads_environment(servers) {
+            command.arg(&config);
+        }
+        let child = command
+            .env("CORDBOARD_CONFIG", &config)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(stderr.try_clone().expect("its log"))
+            .stderr(stderr)
+            .spawn()
+            .expect("the daemon");
+        Self { child, log, before }
+    }
+
+    /// What it wrote since it began.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(&self.log).expect("its log");
+        String::from_utf8_lossy(&bytes[self.before..]).into_owned()
+    }
+
+    /// What it and those before it wrote.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).expect("its log")).into_owned()
+    }
+
+    /// Waits until the daemon takes calls.
+    pub async fn is_ready(&mut self) {
+        self.says("INFO ready").await;
+    }
+
+    pub async fn says(&mut self, what: &str) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while !self.log().contains(what) {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                panic!("the daemon ended with {status} and never said {what:?}:\n{}", self.log());
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the daemon never said {what:?}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(name, self.child.id());
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_none()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("its end");
+    }
+
+    pub async fn ends(&mut self, within: Duration) -> ExitStatus {
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return status;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the daemon does not end:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether this program takes `CORDBOARD_CONFIG`; an early one wants the path as argument.
+fn reads_environment(servers: &Servers) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let output = Command::new(&servers.program).arg("--version").stdin(Stdio::null()).output();
+        output.is_ok_and(|output| output.status.success())
+    })
+}

@@ -1,0 +1,20 @@
+//! The live ring: the real daemon, a real Asterisk, a real Postgres, and SIP peers as the agents' phones and the carrier.
+//! What the peers saw on the wire is the witness; after every scenario the records are held against it ([`check`]).
+//!
+//! The scenarios run one after another: one Asterisk serves one daemon.
+
+mod check;
+mod daemon;
+mod floor;
+mod http;
+mod proxy;
+mod servers;
+
+mod accounts;
+mod click_to_call;
+mod emergency;
+mod faults;
+mod giving_up;
+mod numbers;
+mod outcomes;
+mod refusals;

@@ -1,0 +1,457 @@
+//! The shell around the engine, as `src/daemon` has it: lanes, queues of commands, the writer, the socket, resync; and
+//! everything that can go wrong with them.
+
+use crate::store::Ask;
+use crate::world::{Job, Next, Queue, RESYNC_EVERY, World, settings, time};
+use cordboard::core::command::{Command, CommandKind};
+use cordboard::core::engine::{Engine, Outbox};
+use cordboard::core::fact::Origin;
+use cordboard::core::ids::{CallId, RequestId};
+use cordboard::core::input::{Carried, ChannelEvent, Input, Verdict};
+use model_asterisk::{MILLI, SECOND};
+use std::collections::VecDeque;
+
+/// The ARI client gives up waiting.
+const REQUEST_TIMEOUT: i64 = 2 * SECOND;
+
+impl World {
+    pub fn happen(&mut self, next: Next) {
+        self.asterisk.advance(self.now);
+        match next {
+            Next::Arrive(index) => self.arrive(index),
+            Next::AgentLeaves(index) => self.agent_leaves(index),
+            Next::ApiHangsUp(index) => {
+                if let (Some(call), true) = (self.calls[index], self.engine.is_some()) {
+                    self.fault("API hang-up", Some(call));
+                    self.step(Input::HangupAsked { call, request: RequestId(1_000_000) });
+                }
+            }
+            Next::Input { daemon, input } => {
+                if daemon == self.daemon && self.engine.is_some() {
+                    self.step(*input);
+                }
+            }
+            Next::Event { socket, event } => self.event(socket, &event),
+            Next::Send { daemon, queue } => self.send(daemon, queue),
+            Next::Late(command) => {
+                if !self.boots {
+                    self.asterisk.carry_out(&command);
+                }
+            }
+            Next::Answered { daemon, queue, command, outcome } => self.answered(daemon, queue, &command, outcome),
+            Next::Commit { daemon, ask, choice } => self.commit(daemon, *ask, choice),
+            Next::Written { daemon } => self.written(daemon),
+            Next::CutSocket => self.cut_socket(),
+            Next::Lost { daemon, socket } => {
+                if daemon == self.daemon && socket == self.socket && self.engine.is_some() {
+                    self.step(Input::Disconnected);
+                }
+            }
+            Next::Connect { daemon } => self.connect(daemon),
+            Next::Resync { daemon, turn } => {
+                if turn.is_none_or(|turn| turn == self.resync) {
+                    self.resync(daemon);
+                }
+            }
+            Next::List { daemon, at } => {
+                if !self.boots {
+                    let (started, channels) = (time(self.asterisk.started_at()), self.asterisk.listed_channels(at));
+                    let wait = self.dice.between(200, 3 * MILLI);
+                    self.after(wait, Next::ListBridges { daemon, at, started, channels });
+                }
+            }
+            Next::ListBridges { daemon, at, started: node_started_at, channels } => {
+                let bridges = self.asterisk.listed_bridges();
+                let input = Input::Listed { node_started_at, channels, bridges, at };
+                let wait = self.dice.between(200, 2 * MILLI);
+                self.after(wait, Next::Input { daemon, input: Box::new(input) });
+            }
+            Next::KillAsterisk => self.kill_asterisk(),
+            Next::BootAsterisk => {
+                self.boots = false;
+                self.asterisk.restart();
+            }
+            Next::KillDaemon => self.kill_daemon(),
+            Next::StartDaemon => self.start_daemon(),
+        }
+    }
+
+    pub fn step(&mut self, input: Input) {
+        let known: Vec<CallId> = self.engine.iter().flat_map(Engine::calls).map(|call| call.id).collect();
+        self.note(|| format!("{input:?}"));
+        if let Input::Listed { node_started_at, .. } = &input {
+            self.store.node_started_at = Some(*node_started_at);
+        }
+        let now = time(self.now);
+        let Some(engine) = &mut self.engine else { return };
+        let out = engine.step(input, now);
+        self.hand_out(out, &known);
+    }
+
+    fn hand_out(&mut self, out: Outbox, known: &[CallId]) {
+        for (call, command) in &out.commands {
+            if let Command::Enter { .. } = command {
+                self.jobs.push_back(Job::Enter(*call));
+                self.given += 1;
+            }
+        }
+        for write in out.writes {
+            self.note(|| format!("    {} {:?}", write.call, write.facts));
+            self.jobs.push_back(Job::Facts(Box::new(write)));
+            self.given += 1;
+        }
+        self.write();
+        let mut batches: Vec<(CallId, VecDeque<Command>)> = Vec::new();
+        for (call, command) in out.commands {
+            self.note(|| format!("    do {command:?}"));
+            match command {
+                Command::Admit { endpoint, dialled } => {
+                    let record = self.engine.as_ref().and_then(|engine| engine.call(call)).map(|call| call.record());
+                    let Some(record) = record else { continue };
+                    let ask = Ask {
+                        call,
+                        endpoint,
+                        destination: dialled.raw.parse().expect("a number"),
+                        origin: record.origin.unwrap_or(Origin::Phone),
+                        agent_channel: record.agent_channel.clone(),
+                        requested_at: record.requested_at.expect("requested"),
+                    };
+                    self.admit(ask);
+                }
+                Command::Enter { .. } | Command::Reply { .. } => {}
+                // The control without strays: what belongs to no open call is left alone.
+                _ if !self.options.strays && !known.contains(&call) => {}
+                command => match batches.last_mut() {
+                    Some((last, batch)) if *last == call => batch.push_back(command),
+                    Some(_) | None => batches.push((call, VecDeque::from([command]))),
+                },
+            }
+        }
+        for (call, batch) in batches {
+            self.dispatch(call, batch);
+        }
+        for call in out.over {
+            *self.over.entry((self.daemon, call)).or_default() += 1;
+            // The queue lives on until it is empty; what comes later gets a new one.
+            self.queue_of.remove(&call);
+        }
+    }
+
+    fn admit(&mut self, ask: Ask) {
+        let slow = self.chance(self.options.store_slow);
+        let mut wait = self.dice.between(MILLI, 6 * MILLI);
+        if slow {
+            self.fault("store slow", Some(ask.call));
+            wait += self.dice.between(300 * MILLI, 3 * SECOND);
+        }
+        let away = self.chance(self.options.store_away);
+        if away {
+            self.fault("store away", Some(ask.call));
+            self.store_away_until = self.store_away_until.max(self.now + self.dice.between(0, 4 * SECOND));
+        }
+        let daemon = self.daemon;
+        if self.now < self.store_away_until {
+            let (call, at) = (ask.call, time(self.now + wait));
+            let input = Input::Decided { call, verdict: Verdict::Unavailable, at };
+            return self.after(wait, Next::Input { daemon, input: Box::new(input) });
+        }
+        let choice = self.options.naive_store.then(|| self.store.free());
+        self.after(wait, Next::Commit { daemon, ask: Box::new(ask), choice });
+    }
+
+    fn commit(&mut self, daemon: u32, ask: Ask, choice: Option<Option<usize>>) {
+        // A transaction of a dead daemon ends with its connection, unless its commit was under way already.
+        if daemon != self.daemon || self.engine.is_none() {
+            return;
+        }
+        let choice = choice.unwrap_or_else(|| self.store.free());
+        let at = time(self.now);
+        let verdict = self.store.admit(&ask, choice, at);
+        let input = Input::Decided { call: ask.call, verdict, at };
+        let wait = self.dice.between(100, 3 * MILLI);
+        self.after(wait, Next::Input { daemon, input: Box::new(input) });
+    }
+
+    fn dispatch(&mut self, call: CallId, batch: VecDeque<Command>) {
+        if !self.options.in_order {
+            for command in batch {
+                self.ordinal += 1;
+                let (queue, batches) = (self.ordinal, VecDeque::from([(0, VecDeque::from([command]))]));
+                self.queues.insert(queue, Queue { call: Some(call), batches, busy: false, broken: false });
+                let wait = self.dice.between(0, 20 * MILLI);
+                self.after(wait, Next::Send { daemon: self.daemon, queue });
+            }
+            return;
+        }
+        let ordinal = self.ordinal + 1;
+        let queue = *self.queue_of.entry(call).or_insert(ordinal);
+        self.ordinal = ordinal;
+        let entry = self.queues.entry(queue).or_insert_with(|| Queue { call: Some(call), ..Queue::default() });
+        let dials = batch.iter().any(|command| command.kind() == CommandKind::DialCustomer);
+        let needs = if dials && self.options.store_first { self.given } else { 0 };
+        if batch.iter().any(Command::ends) {
+            // Ends never wait: what waits is not wanted any more.
+            let stored = self.stored;
+            entry.batches.retain(|(needs, batch)| *needs <= stored || batch.iter().any(Command::ends));
+        }
+        entry.batches.push_back((needs, batch));
+        if !entry.busy {
+            self.proceed(queue);
+        }
+    }
+
+    /// Starts the next command of a queue, by the rules of `src/daemon/dispatch.rs`.
+    fn proceed(&mut self, queue: u64) {
+        let Some(entry) = self.queues.get_mut(&queue) else { return };
+        loop {
+            let Some((needs, batch)) = entry.batches.front_mut() else {
+                entry.busy = false;
+                self.queues.remove(&queue);
+                // A call that is still open makes a new one when it needs one.
+                self.queue_of.retain(|_, known| *known != queue);
+                return;
+            };
+            if *needs > self.stored {
+                entry.busy = false;
+                return;
+            }
+            while entry.broken && batch.front().is_some_and(|command| !command.ends()) {
+                batch.pop_front();
+            }
+            if batch.is_empty() {
+                entry.batches.pop_front();
+                entry.broken = false;
+                continue;
+            }
+            entry.busy = true;
+            break;
+        }
+        let wait = self.dice.between(100, MILLI);
+        self.after(wait, Next::Send { daemon: self.daemon, queue });
+    }
+
+    fn send(&mut self, daemon: u32, queue: u64) {
+        if daemon != self.daemon {
+            return;
+        }
+        let Some(entry) = self.queues.get_mut(&queue) else { return };
+        let call = entry.call;
+        let Some(command) = entry.batches.front_mut().and_then(|(_, batch)| batch.pop_front()) else { return };
+        let (outcome, wait) = self.on_the_way(&command, call);
+        let command = Box::new(command);
+        self.after(wait, Next::Answered { daemon, queue, command, outcome });
+    }
+
+    /// Carries out one command, or what goes wrong instead.
+    fn on_the_way(&mut self, command: &Command, call: Option<CallId>) -> (Carried, i64) {
+        let quick = self.dice.between(100, 2 * MILLI);
+        if self.boots {
+            return (Carried::NotSent, quick);
+        }
+        if self.chance(self.options.not_sent) {
+            self.fault("request not sent", call);
+            return (Carried::NotSent, quick);
+        }
+        if self.chance(self.options.refused) {
+            self.fault("request refused", call);
+            return (Carried::Refused { status: 500 }, quick);
+        }
+        if self.chance(self.options.lost) {
+            match self.dice.between(0, 3) {
+                0 => self.fault("request lost", call),
+                1 => {
+                    self.fault("answer lost", call);
+                    self.asterisk.carry_out(command);
+                }
+                _ => {
+                    self.fault("request late", call);
+                    let late = self.dice.between(0, 4 * SECOND);
+                    self.after(late, Next::Late(Box::new(command.clone())));
+                }
+            }
+            return (Carried::Unknown, REQUEST_TIMEOUT);
+        }
+        if let Command::Probe { .. } = command {
+            return (Carried::Done, quick);
+        }
+        (self.asterisk.carry_out(command), quick)
+    }
+
+    fn answered(&mut self, daemon: u32, queue: u64, command: &Command, outcome: Carried) {
+        if daemon != self.daemon || self.engine.is_none() {
+            return;
+        }
+        self.note(|| format!("  {:?} -> {outcome:?}", command.kind()));
+        if let Some(entry) = self.queues.get_mut(&queue)
+            && outcome != Carried::Done
+        {
+            entry.broken |= command.must();
+        }
+        let call = self.queues.get(&queue).and_then(|entry| entry.call);
+        let input = match (command, outcome, call) {
+            (Command::Probe { channel }, Carried::Done, _) => {
+                let event = ChannelEvent::Probed(self.asterisk.probe(channel));
+                Some(Input::Channel { channel: channel.clone(), event, at: time(self.now) })
+            }
+            (Command::Probe { .. }, _, _) | (_, _, None) => None,
+            (_, _, Some(call)) => Some(Input::Carried { call, command: command.kind(), outcome }),
+        };
+        if self.options.redial && command.kind() == CommandKind::DialCustomer && outcome == Carried::Unknown {
+            self.redial(command);
+        }
+        self.proceed(queue);
+        if let Some(input) = input {
+            self.step(input);
+        }
+    }
+
+    /// The control that repeats what it does not know: create and dial once more.
+    fn redial(&mut self, dial: &Command) {
+        let Command::Dial { channel, .. } = dial else { return };
+        let Some(call) = channel.owner() else { return };
+        let Some(row) = self.store.rows.get(&call) else { return };
+        let Some(admission) = row.admission.clone() else { return };
+        let create = Command::CreateChannel(cordboard::core::command::ChannelSpec {
+            channel: channel.clone(),
+            target: cordboard::core::command::Target::Number {
+                number: admission.destination,
+                trunk: admission.trunk,
+                plus: admission.plus,
+            },
+            present: Some(admission.present),
+            originator: row.record.agent_channel.clone(),
+            peer: None,
+            max_call_s: Some(15),
+        });
+        self.asterisk.carry_out(&create);
+        self.after(5 * MILLI, Next::Late(Box::new(dial.clone())));
+    }
+
+    fn write(&mut self) {
+        if self.writing || self.jobs.is_empty() {
+            return;
+        }
+        self.writing = true;
+        let wait = self.dice.between(MILLI, 5 * MILLI);
+        let at = (self.now + wait).max(self.store_away_until);
+        self.at(at, Next::Written { daemon: self.daemon });
+    }
+
+    fn written(&mut self, daemon: u32) {
+        if daemon != self.daemon {
+            return;
+        }
+        for job in std::mem::take(&mut self.jobs) {
+            self.stored += 1;
+            match job {
+                Job::Enter(call) => self.store.enter(call),
+                Job::Facts(write) => self.store.append(&write),
+            }
+        }
+        self.writing = false;
+        self.write();
+        let waiting: Vec<u64> = self.queues.iter().filter(|(_, queue)| !queue.busy).map(|(queue, _)| *queue).collect();
+        for queue in waiting {
+            self.proceed(queue);
+        }
+    }
+
+    fn cut_socket(&mut self) {
+        if !self.hearing {
+            return;
+        }
+        // Half of the outages are black holes: Asterisk goes on as if somebody listened.
+        let hole = self.dice.permille(500);
+        self.fault_for_all(if hole { "socket silent" } else { "socket cut" });
+        self.hearing = false;
+        if !hole {
+            self.asterisk.disconnect();
+        }
+        let (daemon, socket) = (self.daemon, self.socket);
+        let noticed = if hole { self.dice.between(SECOND, 3 * SECOND) } else { self.dice.between(0, 5 * MILLI) };
+        self.after(noticed, Next::Lost { daemon, socket });
+        let outage = match self.dice.between(0, 3) {
+            0 => self.dice.between(50 * MILLI, 200 * MILLI),
+            1 => self.dice.between(50 * MILLI, 3 * SECOND),
+            _ => self.dice.between(SECOND, 30 * SECOND),
+        };
+        self.after(noticed + outage, Next::Connect { daemon });
+    }
+
+    fn connect(&mut self, daemon: u32) {
+        if daemon != self.daemon || self.engine.is_none() || self.hearing {
+            return;
+        }
+        if self.boots {
+            let wait = self.dice.between(50 * MILLI, 300 * MILLI);
+            return self.after(wait, Next::Connect { daemon });
+        }
+        self.asterisk.connect();
+        self.socket += 1;
+        self.hearing = true;
+        self.last_event.clear();
+        let wait = self.dice.between(0, 5 * MILLI);
+        self.after(wait, Next::Resync { daemon, turn: None });
+    }
+
+    fn resync(&mut self, daemon: u32) {
+        if daemon != self.daemon || self.engine.is_none() || !self.hearing {
+            return;
+        }
+        let at = time(self.now);
+        let wait = self.dice.between(200, 5 * MILLI);
+        self.after(wait, Next::List { daemon, at });
+        self.resync += 1;
+        self.after(RESYNC_EVERY, Next::Resync { daemon, turn: Some(self.resync) });
+    }
+
+    fn kill_asterisk(&mut self) {
+        if self.boots {
+            return;
+        }
+        self.fault_for_all("Asterisk killed");
+        self.boots = true;
+        self.asterisk.restart();
+        self.hearing = false;
+        let (daemon, socket) = (self.daemon, self.socket);
+        let noticed = self.dice.between(0, 5 * MILLI);
+        self.after(noticed, Next::Lost { daemon, socket });
+        let boot = self.dice.between(500 * MILLI, 4 * SECOND);
+        self.after(boot, Next::BootAsterisk);
+        let retry = self.dice.between(50 * MILLI, 300 * MILLI);
+        self.after(boot + retry, Next::Connect { daemon });
+    }
+
+    fn kill_daemon(&mut self) {
+        if self.engine.is_none() {
+            return;
+        }
+        self.fault_for_all("daemon killed");
+        let open: Vec<CallId> = self.engine.iter().flat_map(Engine::calls).map(|call| call.id).collect();
+        self.note(|| format!("open: {open:?}"));
+        self.engine = None;
+        self.daemon += 1;
+        self.hearing = false;
+        self.asterisk.disconnect();
+        self.queues.clear();
+        self.queue_of.clear();
+        self.jobs.clear();
+        (self.given, self.stored) = (0, 0);
+        self.writing = false;
+        let away = self.dice.between(200 * MILLI, 5 * SECOND);
+        self.after(away, Next::StartDaemon);
+    }
+
+    fn start_daemon(&mut self) {
+        let mut engine = Engine::new(settings(self.options.max_call_s), self.store.node_started_at);
+        for (call, record, admission) in self.store.open_calls() {
+            self.note(|| format!("restored {call} {record:?}"));
+            let (record, admission) = (Box::new(record), admission.map(Box::new));
+            engine.step(Input::Restored { call, record, admission }, time(self.now));
+        }
+        self.engine = Some(engine);
+        let daemon = self.daemon;
+        let wait = self.dice.between(10 * MILLI, 100 * MILLI);
+        self.after(wait, Next::Connect { daemon });
+    }
+}

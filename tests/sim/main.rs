@@ -1,0 +1,132 @@
+//! The simulation: the pure engine and a model Asterisk in simulated time, with everything that can go wrong, from one seed.
+//!
+//! `CORDBOARD_SIM_CALLS=100000 cargo test --release --test sim -- --nocapture` for many calls;
+//! `CORDBOARD_SIM_SEED=123 cargo test --test sim -- --nocapture` for one history, told step by step.
+
+mod check;
+mod coverage;
+mod daemon;
+mod plan;
+mod store;
+mod world;
+
+use coverage::Coverage;
+use plan::Options;
+use std::time::Instant;
+use world::World;
+
+struct Found {
+    histories: u64,
+    calls: usize,
+    /// The first violations of each kind, with their seeds.
+    wrong: Vec<(u64, String)>,
+    coverage: Coverage,
+}
+
+fn calls() -> usize {
+    std::env::var("CORDBOARD_SIM_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(10_000)
+}
+
+/// Lives histories until so many calls have been made.
+fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
+    let one: Option<u64> = std::env::var("CORDBOARD_SIM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut found = Found { histories: 0, calls: 0, wrong: Vec::new(), coverage: Coverage::default() };
+    let began = Instant::now();
+    let mut seed = one.unwrap_or(1);
+    while found.calls < calls {
+        let mut world = World::new(options(seed));
+        if one.is_some() {
+            world.log = Some(Vec::new());
+        }
+        world.run();
+        found.histories += 1;
+        found.calls += world.plans.len();
+        found.coverage.add(&world.coverage);
+        found.wrong.extend(world.checker.wrong.iter().map(|wrong| (seed, wrong.clone())));
+        if one.is_some() {
+            println!("{}", world.log.take().unwrap_or_default().join("\n"));
+            break;
+        }
+        seed += 1;
+    }
+    let took = began.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let rate = found.histories as f64 / took;
+    println!("{} histories, {} calls, {took:.1} s, {rate:.0} histories/s", found.histories, found.calls);
+    found
+}
+
+fn assert_clean(found: &Found) {
+    let shown: Vec<String> = found.wrong.iter().take(20).map(|(seed, wrong)| format!("  seed {seed}: {wrong}")).collect();
+    assert!(
+        found.wrong.is_empty(),
+        "{} violations; CORDBOARD_SIM_SEED=<seed> tells one history:\n{}",
+        found.wrong.len(),
+        shown.join("\n")
+    );
+}
+
+#[test]
+fn calls_end_as_planned_when_nothing_goes_wrong() {
+    assert_clean(&search(calls(), Options::calm));
+}
+
+#[test]
+fn nothing_that_must_never_be_ever_is() {
+    let found = search(calls(), Options::stormy);
+    println!("{}", found.coverage);
+    assert_clean(&found);
+}
+
+/// Lives histories until one goes wrong in the way that a control must.
+fn must_find(what: &str, options: impl Fn(u64) -> Options) {
+    for seed in 1..=3000 {
+        let mut world = World::new(options(seed));
+        world.run();
+        if let Some(wrong) = world.checker.wrong.iter().find(|wrong| wrong.contains(what)) {
+            println!("found in history {seed}: {wrong}");
+            return;
+        }
+    }
+    panic!("the checker is blind: \"{what}\" was never found");
+}
+
+#[test]
+fn control_commands_out_of_order_and_strays_left_alone() {
+    must_find("left alive", |seed| Options {
+        in_order: false,
+        strays: false,
+        max_call_s: 14_400,
+        ..Options::stormy(seed)
+    });
+}
+
+#[test]
+fn control_without_hangup_handlers_phones_ring_for_nobody() {
+    must_find("rings for nobody", |seed| Options { handlers: false, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_without_hangup_handlers_customers_are_left_alone() {
+    must_find("left alone", |seed| Options { handlers: false, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_a_store_that_counts_first_and_writes_later_exceeds_its_limits() {
+    must_find(" calls of ", |seed| Options { naive_store: true, calls: 60, ..Options::calm(seed) });
+}
+
+#[test]
+fn control_a_dial_that_is_repeated_rings_twice() {
+    must_find("2 INVITEs", |seed| Options { redial: true, lost: 200, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_a_dial_that_does_not_wait_for_the_store_is_refunded_after_a_crash() {
+    must_find("refunded although", |seed| Options {
+        store_first: false,
+        store_away: 200,
+        daemon_kills: 6,
+        ..Options::stormy(seed)
+    });
+}
