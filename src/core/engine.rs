@@ -99,7 +99,10 @@ impl Engine {
             Input::Listed { node_started_at, channels, bridges, at } => {
                 self.on_listed(node_started_at, &channels, &bridges, at, now, &mut out);
             }
-            Input::Disconnected => self.connected = false,
+            Input::Disconnected => {
+                self.connected = false;
+                self.calls.values_mut().for_each(Call::on_disconnected);
+            }
             Input::Restored { call, record, admission } => {
                 let restored = Call::restored(call, *record, admission);
                 if let Some(channel) = &restored.record().agent_channel {

@@ -211,8 +211,11 @@ impl Call {
             (ListedState::Ringing, Leg::Agent | Leg::Customer) => self.on_ringing(leg, at, out),
             (ListedState::Up, Leg::Agent | Leg::Customer) => self.on_up(leg, at, moment, out),
             (ListedState::Down, Leg::Customer) if self.customer == CustomerOrder::InDoubt => {
-                // It was never dialled, and is ended rather than dialled again: unknown is not repeated.
-                self.customer = CustomerOrder::Channel;
+                // Ended rather than dialled again: unknown is not repeated. Who has heard nothing of an INVITE although every
+                // event was heard knows that none left; until the first 180 a dialled channel is down too.
+                if !self.deaf {
+                    self.customer = CustomerOrder::Channel;
+                }
                 self.give_up(moment, out);
             }
             (ListedState::Down, Leg::Agent | Leg::Customer) => {}

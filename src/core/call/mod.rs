@@ -36,6 +36,8 @@ pub struct Call {
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
     customer_made_at: Option<Timestamp>,
+    /// Events may have been missed since the customer's channel was ordered, so that nothing follows from silence.
+    deaf: bool,
     /// Something was learned from a listing instead of an event, so its time is a guess.
     guessed: bool,
     /// The agent of a refused call is gone, or was given up; nothing is recorded of it any more.
@@ -115,6 +117,7 @@ impl Call {
             (Some(_), Some(_), None) => CustomerOrder::InDoubt,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
+        call.deaf = true;
         call.agent_made_at = Some(Timestamp::MIN);
         call.customer_made_at = Some(Timestamp::MIN);
         call.record = record;
@@ -134,6 +137,7 @@ impl Call {
             customer: CustomerOrder::None,
             agent_made_at: None,
             customer_made_at: None,
+            deaf: false,
             guessed: false,
             announced: false,
         }
@@ -200,6 +204,11 @@ impl Call {
             | Phase::Talking { .. }
             | Phase::Ending { .. } => false,
         }
+    }
+
+    /// The event socket is lost.
+    pub(in crate::core) fn on_disconnected(&mut self) {
+        self.deaf = true;
     }
 
     /// Asterisk shows that a channel of ours exists.
