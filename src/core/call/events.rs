@@ -35,7 +35,13 @@ impl Call {
             // A channel that we made is followed to its end, which brings the cause; one that only visited us leaves.
             ChannelEvent::Left if channel.owner().is_none() => self.on_gone(leg, at, None, None, moment, out),
             ChannelEvent::Left => {}
-            ChannelEvent::Destroyed { cause, sip_code } => self.on_gone(leg, at, cause, sip_code, moment, out),
+            ChannelEvent::Destroyed { cause, sip_code } => {
+                if leg == Leg::Customer && self.customer == CustomerOrder::InDoubt {
+                    // A channel's events come in order: had an INVITE left, it would have been told before the end.
+                    self.customer = CustomerOrder::Channel;
+                }
+                self.on_gone(leg, at, cause, sip_code, moment, out);
+            }
             ChannelEvent::Played => self.on_played(channel, out),
             ChannelEvent::Probed(state) => self.on_probed(leg, state, at, moment, out),
         }
@@ -219,10 +225,21 @@ impl Call {
             (ListedState::Down, Leg::Customer)
                 if matches!(self.customer, CustomerOrder::InDoubt | CustomerOrder::Unheard) =>
             {
-                // Not dialled, or dialled and not ringing yet: both look the same. It is ended, never dialled again.
+                // Ended, never dialled again. Who heard every event and nothing of an INVITE knows that none left; who did not
+                // knows nothing, because until the first 180 a dialled channel is down too.
+                if self.customer == CustomerOrder::InDoubt {
+                    self.customer = CustomerOrder::Channel;
+                }
                 self.give_up(moment, out);
             }
             (ListedState::Down, Leg::Agent | Leg::Customer) => {}
+        }
+    }
+
+    /// The order to dial was refused, or was dropped because the one before it failed.
+    fn not_dialled(&mut self) {
+        if self.record.customer_dialled_at.is_some() {
+            self.customer = CustomerOrder::NotDialled;
         }
     }
 
@@ -270,9 +287,13 @@ impl Call {
                 }
             }
             // Half joined is not joined: a leg outside the bridge must never be answered.
-            CommandKind::Join => self.give_up(moment, out),
+            CommandKind::Join => {
+                self.not_dialled();
+                self.give_up(moment, out);
+            }
             CommandKind::DialCustomer => {
                 if failed {
+                    self.not_dialled();
                     self.give_up(moment, out);
                 } else if self.is_being_dialled() {
                     self.customer = CustomerOrder::InDoubt;

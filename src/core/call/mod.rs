@@ -49,6 +49,8 @@ enum CustomerOrder {
     None,
     /// A channel was ordered.
     Channel,
+    /// The order to dial was not carried out: no INVITE can have left.
+    NotDialled,
     /// Asterisk said that it did dial.
     Dialled,
     /// Nobody knows whether the order to dial arrived, and Asterisk is asked. Its events would tell.
@@ -115,6 +117,10 @@ impl Call {
             Self::empty(id, Dialled { raw: String::new(), emergency: record.emergency, call_back: None }, endpoint);
         call.customer = match (record.decided_at, record.customer_dialled_at, record.invite_sent_at) {
             (None, _, _) => CustomerOrder::None,
+            // Its end was heard, and brought a cause.
+            (Some(_), Some(_), None) if record.customer_ended_at.is_some() && record.cause.is_some() => {
+                CustomerOrder::Channel
+            }
             (Some(_), Some(_), None) => CustomerOrder::Unheard,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
@@ -158,10 +164,8 @@ impl Call {
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
         // A phone that called was there before we heard of it.
         let agent_since = if self.record.agent_was_called() { self.agent_made_at } else { record.requested_at };
-        let agent =
-            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
-        let customer =
-            (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
+        let agent = record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
+        let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
             .filter_map(|(leg, channel)| Some((leg, channel?)))
@@ -183,9 +187,11 @@ impl Call {
 
     /// Events are missed from now on.
     pub(in crate::core) fn on_deaf(&mut self) {
-        if self.record.customer_dialled_at.is_some() && self.record.invite_sent_at.is_none() {
+        let open = self.record.customer_dialled_at.is_some() && self.record.customer_ended_at.is_none();
+        if open && self.record.invite_sent_at.is_none() {
             self.customer = match self.customer {
                 CustomerOrder::None => CustomerOrder::None,
+                CustomerOrder::NotDialled => CustomerOrder::NotDialled,
                 CustomerOrder::Dialled => CustomerOrder::Dialled,
                 CustomerOrder::Channel | CustomerOrder::InDoubt | CustomerOrder::Unheard => CustomerOrder::Unheard,
             };
