@@ -34,7 +34,8 @@ fn sixty_calls_given_up_within_moments_leave_nobody_ringing_and_count_what_the_c
         for i in 0..60_u32 {
             let call = ann.call(&format!("+141555501{i:02}")).await;
             // From before the challenge to after the ringing: every moment of the first 20 ms, then 30 ms in larger steps.
-            tokio::time::sleep(Duration::from_micros(u64::from(if i < 40 { i * 500 } else { i * 1500 - 40_000 }))).await;
+            tokio::time::sleep(Duration::from_micros(u64::from(if i < 40 { i * 500 } else { i * 1500 - 40_000 })))
+                .await;
             call.cancel();
             call.ended(SOON).await.expect("an end");
         }

@@ -46,19 +46,8 @@ impl Servers {
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
         fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
-        let servers = Self {
-            dir,
-            program,
-            sip,
-            ari,
-            carrier,
-            emergency,
-            http,
-            postgres,
-            https,
-            rtp,
-            _watchdog: watchdog,
-        };
+        let servers =
+            Self { dir, program, sip, ari, carrier, emergency, http, postgres, https, rtp, _watchdog: watchdog };
         servers.run();
         servers
     }
