@@ -14,6 +14,7 @@ use crate::store::{Store, StoreError};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// What was called
 #[derive(Debug, Subcommand)]
@@ -178,7 +179,7 @@ async fn show(context: &Context, id: CallId) -> Outcome {
     text.push('\n');
     let rows: Vec<_> = facts.iter().map(|fact| row(fact, facts.first(), &clock)).collect();
     text.push_str(&output::table(["time", "after", "what", "more"], &rows));
-    text.push_str(&format!("\n\nWhy it was decided so: cordboard explain {id}"));
+    let _ = write!(text, "\n\nWhy it was decided so: cordboard explain {id}");
     output::print(&text)
 }
 

@@ -33,16 +33,15 @@ impl Context {
 
     /// The settings. All that is wrong with them is told.
     pub fn config(&self) -> Outcome<Config> {
-        match config::load(&self.path) {
-            Ok(loaded) => Ok(loaded.config),
-            Err(errors) => match self.without_asterisk(&errors) {
-                Some(loaded) => Ok(loaded.config),
-                None => {
-                    eprintln!("{errors}");
-                    Err(Failure::silent(CONFIG))
-                }
-            },
+        let errors = match config::load(&self.path) {
+            Ok(loaded) => return Ok(loaded.config),
+            Err(errors) => errors,
+        };
+        if let Some(loaded) = self.without_asterisk(&errors) {
+            return Ok(loaded.config);
         }
+        eprintln!("{errors}");
+        Err(Failure::silent(CONFIG))
     }
 
     /// The password of Asterisk's HTTP server may be a credential that systemd gives to the daemon alone. No command needs

@@ -155,21 +155,17 @@ impl Trial<'_> {
         if self.is_emergency() {
             let _ = writeln!(text, "to           an emergency number of {country}; no rule applies");
         }
-        match self.refusal() {
-            Some((reason, sentence)) => {
-                let _ = writeln!(text, "decision     refused ({reason}): {sentence}");
-                if let Some(way_out) = verdict.way_out(reason) {
-                    let _ = writeln!(text, "             → {way_out}");
-                }
+        if let Some((reason, sentence)) = self.refusal() {
+            let _ = writeln!(text, "decision     refused ({reason}): {sentence}");
+            if let Some(way_out) = verdict.way_out(reason) {
+                let _ = writeln!(text, "             → {way_out}");
             }
-            None => {
-                let route = self.config.emergency.as_ref().filter(|_| self.is_emergency());
-                let trunk = route.map(|route| &route.trunk).or(self.trunk.as_ref());
-                let _ =
-                    writeln!(text, "decision     allowed{}", trunk.map(|t| format!(", by {t}")).unwrap_or_default());
-                if let Some(route) = route {
-                    let _ = writeln!(text, "number       {} (the section [emergency])", route.caller_id);
-                }
+        } else {
+            let route = self.config.emergency.as_ref().filter(|_| self.is_emergency());
+            let trunk = route.map(|route| &route.trunk).or(self.trunk.as_ref());
+            let _ = writeln!(text, "decision     allowed{}", trunk.map(|t| format!(", by {t}")).unwrap_or_default());
+            if let Some(route) = route {
+                let _ = writeln!(text, "number       {} (the section [emergency])", route.caller_id);
             }
         }
         text.push_str(&verdict.numbers(None));

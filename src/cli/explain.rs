@@ -6,13 +6,13 @@ use super::failure::Outcome;
 use super::verdict::{Verdict, destination};
 use super::{local, output};
 use crate::core::ids::CallId;
-use crate::policy::Decision;
+use crate::policy::{Considered, Decision, Reason};
 use crate::store::Store;
 use crate::store::agents::AgentRow;
 use crate::store::calls::CallRow;
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// Why a call was made from its number, or refused
@@ -52,15 +52,33 @@ impl Explain {
     }
 }
 
-/// A decision as JSON, each reason with its sentence.
-pub fn explained(decision: &Decision) -> serde_json::Value {
-    let mut value = json!(decision);
-    for (index, number) in decision.discarded.iter().enumerate() {
-        for (which, reason) in number.reasons.iter().enumerate() {
-            value["discarded"][index]["reasons"][which]["sentence"] = reason.to_string().into();
-        }
-    }
-    value
+/// A decision as the API shows it.
+pub fn explained(decision: &Decision) -> Value {
+    let numbers = |numbers: &[Considered]| numbers.iter().map(considered).collect::<Vec<_>>();
+    json!({
+        "refusal": decision.refusal,
+        "agent_used_today": decision.agent_used_today,
+        "agent_daily_limit": decision.agent_daily_limit,
+        "ranked": numbers(&decision.ranked),
+        "discarded": numbers(&decision.discarded),
+    })
+}
+
+fn considered(number: &Considered) -> Value {
+    let reason = |reason: &Reason| {
+        let mut value = json!(reason);
+        value["text"] = reason.to_string().into();
+        value
+    };
+    json!({
+        "assignment_id": number.assignment,
+        "number_id": number.number,
+        "number": number.e164,
+        "used_today": number.used_today,
+        "daily_limit": number.daily_limit,
+        "last_used_at": number.last_used_at,
+        "reasons": number.reasons.iter().map(reason).collect::<Vec<_>>(),
+    })
 }
 
 async fn agent_of(store: &Store, call: &CallRow) -> Outcome<Option<AgentRow>> {

@@ -59,7 +59,11 @@ impl From<StoreError> for Failure {
             StoreError::Url => Self::with_code(CONFIG, format!("{error}: see the key postgres.url")),
             // the name of the constraint is of use to those who write SQL
             StoreError::Constraint { name, message } if name.is_empty() => Self::new(message),
-            error => Self::new(error),
+            StoreError::Constraint { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::Inconsistent { .. }
+            | StoreError::Migration(_)
+            | StoreError::Unexpected(_) => Self::new(error),
         }
     }
 }

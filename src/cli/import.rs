@@ -1,7 +1,7 @@
 //! `cordboard numbers import`: many numbers from a CSV file, all of them or none.
 //!
 //! Every line is read and checked before the first is written; then all are written in one transaction. The rows are held in
-//! memory meanwhile (some 200 bytes each), which [`MAX_ROWS`] and [`MAX_BYTES`] bound.
+//! memory meanwhile (the file, and some 300 bytes a row), which [`MAX_ROWS`] and [`MAX_BYTES`] bound.
 
 use super::context::{self, Context};
 use super::failure::{ERROR, Failure, Outcome};
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 /// No carrier's list is longer; a file that is would better be cut.
 const MAX_ROWS: usize = 200_000;
-/// A quotation mark that is never closed must not fill the memory.
+/// A line of that list is not longer than a few hundred bytes.
 const MAX_BYTES: u64 = 64 << 20;
 /// Progress is shown for every so many lines.
 const STEP: usize = 5_000;
@@ -55,7 +55,8 @@ pub struct Import {
 /// What became of one line.
 #[derive(Clone, Debug, Serialize)]
 struct Line {
-    line: u64,
+    #[serde(rename = "line")]
+    at: u64,
     number: String,
     result: Fate,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,12 +75,7 @@ enum Fate {
 
 impl Import {
     pub async fn run(self, context: &Context) -> Outcome {
-        let input: Box<dyn Read> = if self.file.as_os_str() == "-" {
-            Box::new(std::io::stdin())
-        } else {
-            let name = self.file.display();
-            Box::new(File::open(&self.file).map_err(|e| Failure::new(format!("cannot read {name}: {e}")))?)
-        };
+        let data = self.data()?;
         let config = context.config()?;
         let store = context.store_of(&config).await?;
         let organization = context::organization(&store, &self.organization).await?;
@@ -88,13 +84,30 @@ impl Import {
             extra: extra_prefixes(&config),
             organization,
         };
-        let (mut lines, rows) = checks.read(input.take(MAX_BYTES))?;
+        let (mut lines, rows) = checks.read(&data)?;
         let bad = lines.iter().filter(|line| line.result == Fate::Error).count();
         let written = bad == 0 || self.skip_bad;
         if written {
             write(&store, &checks.organization, &mut lines, &rows).await?;
         }
-        report(context, &lines, written)
+        report(context, &lines, written, self.skip_bad)
+    }
+}
+
+impl Import {
+    fn data(&self) -> Outcome<Vec<u8>> {
+        let name = self.file.display();
+        let cannot = |error: std::io::Error| Failure::new(format!("cannot read {name}: {error}"));
+        let mut data = Vec::new();
+        let read = if self.file.as_os_str() == "-" {
+            std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut data)
+        } else {
+            File::open(&self.file).map_err(cannot)?.take(MAX_BYTES + 1).read_to_end(&mut data)
+        };
+        if read.map_err(cannot)? as u64 > MAX_BYTES {
+            return Err(Failure::new(format!("{name} is larger than {} MiB; cut it into several", MAX_BYTES >> 20)));
+        }
+        Ok(data)
     }
 }
 
@@ -105,35 +118,48 @@ struct Checks {
     extra: Vec<ExtraPrefix>,
 }
 
+/// Counts lines as an editor does, also empty ones and those within quotation marks.
+struct LineCount<'a> {
+    data: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl LineCount<'_> {
+    /// The line on which the record begins that is read next from `byte` on.
+    fn next(&mut self, byte: u64) -> u64 {
+        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
+        while let Some(&b) = self.data.get(self.at).filter(|b| self.at < byte || matches!(b, b'\r' | b'\n')) {
+            self.line += u64::from(b == b'\n');
+            self.at += 1;
+        }
+        self.line
+    }
+}
+
 /// A number and the place of its line among the lines.
 type Row = (usize, NewNumber);
 
 impl Checks {
-    fn read(&self, input: impl Read) -> Outcome<(Vec<Line>, Vec<Row>)> {
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .comment(Some(b'#'))
-            .from_reader(input);
+    fn read(&self, data: &[u8]) -> Outcome<(Vec<Line>, Vec<Row>)> {
+        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(data);
         let (mut lines, mut rows) = (Vec::new(), Vec::new());
         let mut columns: BTreeMap<&str, usize> = COLUMNS.iter().enumerate().map(|(i, name)| (*name, i)).collect();
         let mut seen: BTreeMap<E164, u64> = BTreeMap::new();
+        let mut count = LineCount { data, at: 0, line: 1 };
         let mut first = true;
         let mut record = StringRecord::new();
         loop {
-            let line = reader.position().line();
+            let line = count.next(reader.position().byte());
             match reader.read_record(&mut record) {
                 Ok(false) => break,
                 Ok(true) => {}
                 Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                    let line = error.position().map_or(line, csv::Position::line);
                     lines.push(Line::error(line, "", "the line is not UTF-8"));
                     continue;
                 }
                 Err(error) => return Err(Failure::new(format!("cannot read the file: {error}"))),
             }
-            let line = record.position().map_or(line, csv::Position::line);
             if std::mem::take(&mut first) {
                 let name = record.get(0).unwrap_or_default().trim_start_matches('\u{feff}').to_owned();
                 if let Some(header) = header(&record)? {
@@ -158,14 +184,11 @@ impl Checks {
                     seen.entry(new.e164).or_insert(line);
                     let number = new.e164.to_string();
                     rows.push((lines.len(), new));
-                    lines.push(Line { line, number, result: Fate::NotWritten, message: remark });
+                    lines.push(Line { at: line, number, result: Fate::NotWritten, message: remark });
                 }
                 Err(message) => lines.push(Line::error(line, raw, &message)),
             }
             progress("read", lines.len());
-        }
-        if reader.position().byte() >= MAX_BYTES {
-            return Err(Failure::new(format!("the file is larger than {} MiB; cut it into several", MAX_BYTES >> 20)));
         }
         Ok((lines, rows))
     }
@@ -260,7 +283,7 @@ async fn write(store: &Store, organization: &Organization, lines: &mut [Line], r
     Ok(())
 }
 
-fn report(context: &Context, lines: &[Line], written: bool) -> Outcome {
+fn report(context: &Context, lines: &[Line], written: bool, skip_bad: bool) -> Outcome {
     let count = |result| lines.iter().filter(|line| line.result == result).count();
     let (added, skipped, bad) = (count(Fate::Added), count(Fate::Skipped), count(Fate::Error));
     if context.json {
@@ -278,7 +301,7 @@ fn report(context: &Context, lines: &[Line], written: bool) -> Outcome {
                 Fate::NotWritten => "not written",
             };
             let message = line.message.clone().unwrap_or_default();
-            [line.line.to_string(), line.number.clone(), result.to_owned(), message]
+            [line.at.to_string(), line.number.clone(), result.to_owned(), message]
         };
         let rows: Vec<_> = shown.map(row).collect();
         if !rows.is_empty() {
@@ -296,13 +319,17 @@ fn report(context: &Context, lines: &[Line], written: bool) -> Outcome {
         ));
     }
     output::note(context.json, &format!("{added} added, {skipped} skipped, {bad} wrong"));
+    if bad > 0 && !skip_bad {
+        // something changed between the check and the writing, such as a trunk that was removed
+        return Err(Failure::new(format!("{bad} lines were refused by the database; the others were written")));
+    }
     Ok(())
 }
 
 impl Line {
     fn error(line: u64, number: &str, message: &str) -> Self {
         let number = number.chars().take(40).collect();
-        Self { line, number, result: Fate::Error, message: Some(message.to_owned()) }
+        Self { at: line, number, result: Fate::Error, message: Some(message.to_owned()) }
     }
 }
 

@@ -16,5 +16,5 @@ pub async fn migrate(context: &Context) -> Outcome {
     if pending.is_empty() {
         return output::print("nothing to do: the tables are up to date");
     }
-    output::print(&pending.iter().map(|migration| format!("applied {migration}\n")).collect::<String>())
+    output::print(&format!("applied {}", pending.join("\napplied ")))
 }

@@ -17,6 +17,9 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+/// The most calls a day of one assignment.
+const MOST: u32 = 1000;
+
 /// What is known besides the decision, as it is now.
 pub struct Verdict<'a> {
     pub decision: &'a Decision,
@@ -73,14 +76,16 @@ impl<'a> Verdict<'a> {
             }
         }
         for number in &self.decision.discarded {
-            for (index, reason) in number.reasons.iter().enumerate() {
-                let e164 = number.e164.to_string();
-                let (head, name) = if index == 0 { ("not", e164.as_str()) } else { ("", "") };
-                let _ = writeln!(text, "  {head:9}  {name:width$}: {reason}", width = e164.len());
-                let _ = writeln!(text, "             → {}", self.remedy(number, reason));
+            let _ = writeln!(text, "  not        {}: {}", number.e164, Self::reasons(number));
+            for remedy in number.reasons.iter().map(|reason| self.remedy(number, reason)) {
+                let _ = writeln!(text, "             → {remedy}");
             }
         }
         text
+    }
+
+    fn reasons(number: &Considered) -> String {
+        number.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 
     fn why(&self, best: &Considered) -> &'static str {
@@ -109,8 +114,11 @@ impl<'a> Verdict<'a> {
     fn remedy(&self, number: &Considered, reason: &Reason) -> String {
         let e164 = number.e164;
         match reason {
+            Reason::AssignmentLimit { limit, .. } if *limit >= MOST => {
+                format!("{}; no assignment has more than {MOST} calls a day: assign another number", self.free())
+            }
             Reason::AssignmentLimit { limit, .. } => {
-                let more = (limit * 2).min(1000);
+                let more = limit.saturating_mul(2).min(MOST);
                 format!("{}; more: {} --daily-limit {more}", self.free(), self.assign(e164))
             }
             Reason::NumberLimit { .. } => {

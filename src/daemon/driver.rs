@@ -162,6 +162,10 @@ impl Daemon {
         mut reload: impl FnMut() -> Option<Config>,
     ) -> Ended {
         let mut pulse = tokio::time::interval(self.notifier.interval());
+        // The process serves from here on. Whether calls can be made is another question, which `/readyz` answers: a start
+        // must not fail because Asterisk comes up later than we do.
+        self.notifier.ready();
+        self.notifier.status("waiting for asterisk");
         loop {
             if self.stop_at.is_some() && self.engine.open_calls() == 0 {
                 return self.end(Ended::Drained).await;
@@ -286,7 +290,6 @@ impl Daemon {
         self.status.asterisk.store(true, Ordering::Relaxed);
         if !self.announced {
             self.announced = true;
-            self.notifier.ready();
             tracing::info!(open_calls = self.engine.open_calls(), "ready");
         }
         self.notifier.status("ready");

@@ -48,7 +48,7 @@ impl Notifier {
         self.watchdog.map_or(PULSE, |limit| PULSE.min(limit / 4))
     }
 
-    /// Calls can be made.
+    /// The start, or a reload, is done.
     pub fn ready(self) {
         notify(&[NotifyState::Ready]);
     }

@@ -56,18 +56,19 @@ impl Checker {
     }
 
     /// What must be true when all is over.
-    pub fn finish(&mut self, asterisk: &Asterisk, store: &Store, open_calls: usize) {
+    pub fn finish(&mut self, asterisk: &Asterisk, store: &Store, open: &[CallId]) {
         self.wrong.extend(store.wrong.iter().cloned());
-        if open_calls > 0 {
-            self.say(format!("{open_calls} calls never end"));
+        for call in open {
+            self.say(format!("{call}: it never ends"));
         }
         for channel in asterisk.channels() {
-            let id = channel.id.parse::<ChannelId>().ok();
-            if id.is_some_and(|id| id.owner().is_some()) || channel.in_app == InApp::Yes {
+            let owner = channel.id.parse::<ChannelId>().ok().and_then(|id| id.owner());
+            let stray = owner.map_or(channel.in_app == InApp::Yes, |owner| !open.contains(&owner));
+            if stray {
                 self.say(format!("{}: a channel is left alive", channel.id));
             }
         }
-        for (bridge, _) in asterisk.bridges() {
+        for (bridge, _) in asterisk.bridges().filter(|_| open.is_empty()) {
             self.say(format!("{bridge}: a bridge is left"));
         }
         for (channel, leg) in asterisk.far_legs() {

@@ -92,11 +92,13 @@ impl World {
         for (call, command) in &out.commands {
             if let Command::Enter { .. } = command {
                 self.jobs.push_back(Job::Enter(*call));
+                self.given += 1;
             }
         }
         for write in out.writes {
             self.note(|| format!("    {} {:?}", write.call, write.facts));
             self.jobs.push_back(Job::Facts(Box::new(write)));
+            self.given += 1;
         }
         self.write();
         let mut batches: Vec<(CallId, VecDeque<Command>)> = Vec::new();
@@ -174,7 +176,7 @@ impl World {
         if !self.options.in_order {
             for command in batch {
                 self.ordinal += 1;
-                let (queue, batches) = (self.ordinal, VecDeque::from([VecDeque::from([command])]));
+                let (queue, batches) = (self.ordinal, VecDeque::from([(0, VecDeque::from([command]))]));
                 self.queues.insert(queue, Queue { call: Some(call), batches, busy: false, broken: false });
                 let wait = self.dice.between(0, 20 * MILLI);
                 self.after(wait, Next::Send { daemon: self.daemon, queue });
@@ -185,7 +187,14 @@ impl World {
         let queue = *self.queue_of.entry(call).or_insert(ordinal);
         self.ordinal = ordinal;
         let entry = self.queues.entry(queue).or_insert_with(|| Queue { call: Some(call), ..Queue::default() });
-        entry.batches.push_back(batch);
+        let dials = batch.iter().any(|command| command.kind() == CommandKind::DialCustomer);
+        let needs = if dials && self.options.store_first { self.given } else { 0 };
+        if batch.iter().any(Command::ends) {
+            // Ends never wait: what waits is not wanted any more.
+            let stored = self.stored;
+            entry.batches.retain(|(needs, batch)| *needs <= stored || batch.iter().any(Command::ends));
+        }
+        entry.batches.push_back((needs, batch));
         if !entry.busy {
             self.proceed(queue);
         }
@@ -195,13 +204,17 @@ impl World {
     fn proceed(&mut self, queue: u64) {
         let Some(entry) = self.queues.get_mut(&queue) else { return };
         loop {
-            let Some(batch) = entry.batches.front_mut() else {
+            let Some((needs, batch)) = entry.batches.front_mut() else {
                 entry.busy = false;
                 self.queues.remove(&queue);
                 // A call that is still open makes a new one when it needs one.
                 self.queue_of.retain(|_, known| *known != queue);
                 return;
             };
+            if *needs > self.stored {
+                entry.busy = false;
+                return;
+            }
             while entry.broken && batch.front().is_some_and(|command| !command.ends()) {
                 batch.pop_front();
             }
@@ -223,7 +236,7 @@ impl World {
         }
         let Some(entry) = self.queues.get_mut(&queue) else { return };
         let call = entry.call;
-        let Some(command) = entry.batches.front_mut().and_then(VecDeque::pop_front) else { return };
+        let Some(command) = entry.batches.front_mut().and_then(|(_, batch)| batch.pop_front()) else { return };
         let (outcome, wait) = self.on_the_way(&command, call);
         let command = Box::new(command);
         self.after(wait, Next::Answered { daemon, queue, command, outcome });
@@ -329,6 +342,7 @@ impl World {
             return;
         }
         for job in std::mem::take(&mut self.jobs) {
+            self.stored += 1;
             match job {
                 Job::Enter(call) => self.store.enter(call),
                 Job::Facts(write) => self.store.append(&write),
@@ -336,6 +350,10 @@ impl World {
         }
         self.writing = false;
         self.write();
+        let waiting: Vec<u64> = self.queues.iter().filter(|(_, queue)| !queue.busy).map(|(queue, _)| *queue).collect();
+        for queue in waiting {
+            self.proceed(queue);
+        }
     }
 
     fn cut_socket(&mut self) {
@@ -418,13 +436,14 @@ impl World {
         self.queues.clear();
         self.queue_of.clear();
         self.jobs.clear();
+        (self.given, self.stored) = (0, 0);
         self.writing = false;
         let away = self.dice.between(200 * MILLI, 5 * SECOND);
         self.after(away, Next::StartDaemon);
     }
 
     fn start_daemon(&mut self) {
-        let mut engine = Engine::new(settings(), self.store.node_started_at);
+        let mut engine = Engine::new(settings(self.options.max_call_s), self.store.node_started_at);
         for (call, record, admission) in self.store.open_calls() {
             self.note(|| format!("restored {call} {record:?}"));
             let (record, admission) = (Box::new(record), admission.map(Box::new));

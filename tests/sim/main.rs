@@ -77,3 +77,56 @@ fn nothing_that_must_never_be_ever_is() {
     println!("{}", found.coverage);
     assert_clean(&found);
 }
+
+/// Lives histories until one goes wrong in the way that a control must.
+fn must_find(what: &str, options: impl Fn(u64) -> Options) {
+    for seed in 1..=3000 {
+        let mut world = World::new(options(seed));
+        world.run();
+        if let Some(wrong) = world.checker.wrong.iter().find(|wrong| wrong.contains(what)) {
+            println!("found in history {seed}: {wrong}");
+            return;
+        }
+    }
+    panic!("the checker is blind: \"{what}\" was never found");
+}
+
+#[test]
+fn control_commands_out_of_order_and_strays_left_alone() {
+    must_find("left alive", |seed| Options {
+        in_order: false,
+        strays: false,
+        max_call_s: 14_400,
+        ..Options::stormy(seed)
+    });
+}
+
+#[test]
+fn control_without_hangup_handlers_phones_ring_for_nobody() {
+    must_find("rings for nobody", |seed| Options { handlers: false, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_without_hangup_handlers_customers_are_left_alone() {
+    must_find("left alone", |seed| Options { handlers: false, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_a_store_that_counts_first_and_writes_later_exceeds_its_limits() {
+    must_find(" calls of ", |seed| Options { naive_store: true, calls: 60, ..Options::calm(seed) });
+}
+
+#[test]
+fn control_a_dial_that_is_repeated_rings_twice() {
+    must_find("2 INVITEs", |seed| Options { redial: true, lost: 200, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_a_dial_that_does_not_wait_for_the_store_is_refunded_after_a_crash() {
+    must_find("refunded although", |seed| Options {
+        store_first: false,
+        store_away: 200,
+        daemon_kills: 6,
+        ..Options::stormy(seed)
+    });
+}

@@ -25,6 +25,10 @@ pub struct Options {
     pub api_hang_ups: u32,
     pub cancels: u32,
 
+    /// Asterisk ends each leg after so many seconds.
+    pub max_call_s: u32,
+    /// An order to dial the customer waits until the facts before it are stored. Ends never wait.
+    pub store_first: bool,
     /// Control: commands of one call run side by side.
     pub in_order: bool,
     /// Control: channels of no open call are left alone.
@@ -55,6 +59,8 @@ impl Options {
             store_away: 0,
             api_hang_ups: 0,
             cancels: 0,
+            max_call_s: 15,
+            store_first: true,
             in_order: true,
             strays: true,
             handlers: true,

@@ -62,7 +62,8 @@ pub enum Job {
 #[derive(Debug, Default)]
 pub struct Queue {
     pub call: Option<CallId>,
-    pub batches: VecDeque<VecDeque<Command>>,
+    /// Each with the number of jobs that must be written before it may leave.
+    pub batches: VecDeque<(u64, VecDeque<Command>)>,
     pub busy: bool,
     pub broken: bool,
 }
@@ -90,6 +91,9 @@ pub struct World {
     pub queue_of: BTreeMap<CallId, u64>,
     pub jobs: VecDeque<Job>,
     pub writing: bool,
+    /// Jobs ever given to the writer of this daemon, and those written.
+    pub given: u64,
+    pub stored: u64,
     pub plans: Vec<Plan>,
     /// Which channel and which call became of a plan.
     pub channels: Vec<Option<String>>,
@@ -105,8 +109,8 @@ pub struct World {
     pub log: Option<Vec<String>>,
 }
 
-pub fn settings() -> Settings {
-    Settings { ring_timeout_s: 8, agent_ring_timeout_s: 5, max_call_s: 15, auto_answer: false, emergency: None }
+pub fn settings(max_call_s: u32) -> Settings {
+    Settings { ring_timeout_s: 8, agent_ring_timeout_s: 5, max_call_s, auto_answer: false, emergency: None }
 }
 
 pub fn time(at: Micros) -> Timestamp {
@@ -116,7 +120,7 @@ pub fn time(at: Micros) -> Timestamp {
 impl World {
     pub fn new(options: Options) -> Self {
         let mut dice = Dice::new(options.seed);
-        let knobs = Knobs { handlers: options.handlers, absolute_s: 20, prompt: 2 * SECOND };
+        let knobs = Knobs { handlers: options.handlers, absolute_s: i64::from(options.max_call_s) + 5, prompt: 2 * SECOND };
         let mut asterisk = Asterisk::new(BEGIN, dice.bits(), knobs);
         let mut world_end = BEGIN;
         let mut plans = Vec::new();
@@ -147,6 +151,8 @@ impl World {
             queue_of: BTreeMap::new(),
             jobs: VecDeque::new(),
             writing: false,
+            given: 0,
+            stored: 0,
             plans,
             channels: vec![None; count],
             calls: vec![None; count],
@@ -252,8 +258,8 @@ impl World {
                 break;
             }
         }
-        let open = self.engine.as_ref().map_or(0, Engine::open_calls);
-        self.checker.finish(&self.asterisk, &self.store, open);
+        let open: Vec<CallId> = self.engine.iter().flat_map(Engine::calls).map(|call| call.id).collect();
+        self.checker.finish(&self.asterisk, &self.store, &open);
         for ((_, call), times) in &self.over {
             if *times > 1 {
                 self.checker.say(format!("{call}: over {times} times"));

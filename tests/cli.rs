@@ -1,0 +1,18 @@
+//! The command line, as the real program against a real database. Each test has a database of its own.
+
+#[path = "cli/calls.rs"]
+mod calls;
+#[path = "cli/daemon.rs"]
+mod daemon;
+#[path = "cli/dry_run.rs"]
+mod dry_run;
+#[path = "cli/faces.rs"]
+mod faces;
+#[path = "cli/floor.rs"]
+mod floor;
+#[path = "cli/import.rs"]
+mod import;
+#[path = "cli/life.rs"]
+mod life;
+#[path = "cli/wrong.rs"]
+mod wrong;

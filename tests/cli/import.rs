@@ -1,0 +1,107 @@
+//! Numbers from a file: all, or none.
+
+use crate::floor::{Floor, csv};
+use serde_json::json;
+
+const BAD: &str = "\u{feff}+12025550125,telnyx,US
++12025550123,telnyx,US
+
++14165550125,telnyx,US
+abc,telnyx
++12025550125,again
+";
+
+#[test]
+fn one_wrong_line_keeps_all_out_unless_told_otherwise() {
+    let floor = Floor::alice();
+    let file = floor.file("numbers.csv", BAD);
+    let refused = floor.run(&format!("numbers import acme {file}"));
+    let why = "nothing was written: 1 of 5 lines are wrong; correct them, or write the other 4 with --skip-bad";
+    assert_eq!((refused.code, refused.err.as_str()), (1, format!("cordboard: {why}\n").as_str()));
+    assert_eq!(
+        refused.out,
+        "LINE  NUMBER  RESULT  WHY\n   5  abc     error   Character 1 is a letter; only digits can be dialled.\n"
+    );
+    assert_eq!(floor.json("numbers list").as_array().map(Vec::len), Some(1));
+
+    let written = floor.run(&format!("numbers import acme {file} --skip-bad"));
+    assert_eq!((written.code, written.err.as_str()), (0, "2 added, 2 skipped, 1 wrong\n"));
+    let table = "LINE  NUMBER        RESULT   WHY\n   \
+                 1  +12025550125  added    -\n   \
+                 2  +12025550123  skipped  it is there already\n   \
+                 4  +14165550125  added    the file says US, but the number is of CA\n   \
+                 5  abc           error    Character 1 is a letter; only digits can be dialled.\n   \
+                 6  +12025550125  skipped  the same as line 1\n";
+    assert_eq!(written.out, table);
+    let numbers = floor.json("numbers list");
+    let regions: Vec<_> = numbers.as_array().expect("a list").iter().map(|n| (&n["e164"], &n["region"])).collect();
+    assert_eq!(json!(regions), json!([["+12025550123", "US"], ["+12025550125", "US"], ["+14165550125", "CA"]]));
+}
+
+#[test]
+fn a_header_names_the_columns_in_any_order() {
+    let floor = Floor::acme();
+    let csv = "Trunk, Name ,number,daily_limit\ncarrier,\"Paris, left bank\",+33140200150,50\n,,(202) 555-0123,\n";
+    let ran = floor.run_with_input("numbers import acme - --json", csv.as_bytes());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let report = ran.json();
+    assert_eq!((&report["written"], &report["added"]), (&json!(true), &json!(2)));
+    assert_eq!(report["lines"][1], json!({"line": 3, "number": "+12025550123", "result": "added"}));
+    let numbers = floor.json("numbers list");
+    assert_eq!(numbers[1]["friendlyName"], "Paris, left bank");
+    assert_eq!((&numbers[1]["dailyLimit"], &numbers[1]["trunk"]), (&json!(50), &json!("carrier")));
+}
+
+#[test]
+fn every_kind_of_wrong_line_is_named() {
+    let floor = Floor::acme();
+    let csv = b"number,region,trunk,daily_limit,name\n\
+        +12025550130,US,nobody,,\n\
+        +12025550131,US,carrier,0,\n\
+        +12025550132,US,carrier,1,a,b\n\
+        +12025550133,Ruritania,,,\n\
+        ,US,,,\n\
+        +12025550134,US,,,\xff\n\
+        +12025550135,US,,x,\n\
+        0123,US,,,\n\
+        +12025550136,US,,,\"a\nb\"\n\
+        +12025550137,US,,,fine\n";
+    let ran = floor.run_with_input("numbers import acme - --json", csv);
+    assert_eq!(ran.code, 1);
+    let report = ran.json();
+    let lines = report["lines"].as_array().expect("lines");
+    let seen: Vec<_> = lines.iter().map(|line| (line["line"].as_u64(), line["message"].as_str())).collect();
+    let expected = [
+        (2, Some("there is no trunk nobody; add it: cordboard trunks add nobody")),
+        (3, Some("the daily limit is 1 to 100000")),
+        (4, Some("6 columns where there should be at most 5")),
+        (5, Some("the region is not a country: two capital letters such as US, or 001 for numbers of no country")),
+        (6, Some("the number is missing")),
+        (7, Some("the line is not UTF-8")),
+        (8, Some("the daily limit is 1 to 100000")),
+        (9, Some("The number is too short.")),
+        (10, Some("there is a control character in the name or the provider")),
+        (12, None),
+    ];
+    assert_eq!(seen, expected.map(|(line, message)| (Some(line), message)));
+    assert_eq!(lines[9]["result"], "not_written");
+    assert_eq!(floor.json("numbers list"), json!([]));
+}
+
+#[test]
+fn what_is_another_tenants_is_not_taken() {
+    let floor = Floor::alice();
+    floor.ok("organizations add globex --name Globex --country US --time-zone UTC");
+    let ran = floor.run_with_input("numbers import globex -", b"+12025550123,telnyx\n");
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.contains("skipped  it is organization acme's"), "{}", ran.out);
+    assert_eq!(floor.json("numbers list --organization globex"), json!([]));
+}
+
+#[test]
+fn ten_thousand_numbers() {
+    let floor = Floor::acme();
+    let csv = csv(10_000);
+    let ran = floor.run_with_input("numbers import acme -", csv.as_bytes());
+    assert_eq!((ran.code, ran.err.as_str()), (0, "10000 added, 0 skipped, 0 wrong\n"));
+}
