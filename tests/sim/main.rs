@@ -57,7 +57,8 @@ fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
 }
 
 fn assert_clean(found: &Found) {
-    let shown: Vec<String> = found.wrong.iter().take(20).map(|(seed, wrong)| format!("  seed {seed}: {wrong}")).collect();
+    let shown: Vec<String> =
+        found.wrong.iter().take(20).map(|(seed, wrong)| format!("  seed {seed}: {wrong}")).collect();
     assert!(
         found.wrong.is_empty(),
         "{} violations; CORDBOARD_SIM_SEED=<seed> tells one history:\n{}",

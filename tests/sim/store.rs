@@ -51,11 +51,8 @@ impl Store {
 
     /// One transaction: choice, reservation, row and first facts.
     pub fn admit(&mut self, ask: &Ask, choice: Option<usize>, at: Timestamp) -> Verdict {
-        let requested = Fact::Requested {
-            at: ask.requested_at,
-            origin: ask.origin,
-            agent_channel: ask.agent_channel.clone(),
-        };
+        let requested =
+            Fact::Requested { at: ask.requested_at, origin: ask.origin, agent_channel: ask.agent_channel.clone() };
         let mut row = Row::default();
         let (verdict, fact) = match choice {
             Some(number) => {

@@ -27,24 +27,60 @@ pub enum Next {
     AgentLeaves(usize),
     ApiHangsUp(usize),
     /// One of the daemon's lanes has something. Void if that daemon is dead.
-    Input { daemon: u32, input: Box<Input> },
+    Input {
+        daemon: u32,
+        input: Box<Input>,
+    },
     /// An event comes out of this socket.
-    Event { socket: u32, event: Box<Event> },
+    Event {
+        socket: u32,
+        event: Box<Event>,
+    },
     /// The next command of a queue leaves.
-    Send { daemon: u32, queue: u64 },
+    Send {
+        daemon: u32,
+        queue: u64,
+    },
     /// A request that nobody waits for any more is carried out.
     Late(Box<Command>),
-    Answered { daemon: u32, queue: u64, command: Box<Command>, outcome: Carried },
+    Answered {
+        daemon: u32,
+        queue: u64,
+        command: Box<Command>,
+        outcome: Carried,
+    },
     /// The store commits, and answers.
-    Commit { daemon: u32, ask: Box<Ask>, choice: Option<Option<usize>> },
-    Written { daemon: u32 },
+    Commit {
+        daemon: u32,
+        ask: Box<Ask>,
+        choice: Option<Option<usize>>,
+    },
+    Written {
+        daemon: u32,
+    },
     CutSocket,
-    Lost { daemon: u32, socket: u32 },
-    Connect { daemon: u32 },
-    Resync { daemon: u32, turn: Option<u64> },
+    Lost {
+        daemon: u32,
+        socket: u32,
+    },
+    Connect {
+        daemon: u32,
+    },
+    Resync {
+        daemon: u32,
+        turn: Option<u64>,
+    },
     /// The three requests of a listing.
-    List { daemon: u32, at: Timestamp },
-    ListBridges { daemon: u32, at: Timestamp, started: Timestamp, channels: Vec<ListedChannel> },
+    List {
+        daemon: u32,
+        at: Timestamp,
+    },
+    ListBridges {
+        daemon: u32,
+        at: Timestamp,
+        started: Timestamp,
+        channels: Vec<ListedChannel>,
+    },
     KillAsterisk,
     BootAsterisk,
     KillDaemon,
@@ -120,7 +156,8 @@ pub fn time(at: Micros) -> Timestamp {
 impl World {
     pub fn new(options: Options) -> Self {
         let mut dice = Dice::new(options.seed);
-        let knobs = Knobs { handlers: options.handlers, absolute_s: i64::from(options.max_call_s) + 5, prompt: 2 * SECOND };
+        let knobs =
+            Knobs { handlers: options.handlers, absolute_s: i64::from(options.max_call_s) + 5, prompt: 2 * SECOND };
         let mut asterisk = Asterisk::new(BEGIN, dice.bits(), knobs);
         let mut world_end = BEGIN;
         let mut plans = Vec::new();
@@ -180,11 +217,9 @@ impl World {
                 self.at(plan.at + after, Next::ApiHangsUp(index));
             }
         }
-        for (most, which) in [
-            (self.options.socket_cuts, 0),
-            (self.options.asterisk_kills, 1),
-            (self.options.daemon_kills, 2),
-        ] {
+        for (most, which) in
+            [(self.options.socket_cuts, 0), (self.options.asterisk_kills, 1), (self.options.daemon_kills, 2)]
+        {
             for _ in 0..self.dice.one_of(most + 1) {
                 let at = self.dice.between(BEGIN + 2 * SECOND, self.calm_at);
                 let fault = [Next::CutSocket, Next::KillAsterisk, Next::KillDaemon].into_iter().nth(which);

@@ -173,6 +173,7 @@ impl Call {
                 {
                     // Asterisk said that it dialled, and the event that says when was lost.
                     let at = self.record.customer_dialled_at.unwrap_or(at);
+                    self.guessed = true;
                     self.note(Fact::InviteSent { at }, out);
                 }
                 if self.record.hung_up_by.is_none() {

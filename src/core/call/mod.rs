@@ -159,10 +159,8 @@ impl Call {
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
         // A phone that called was there before we heard of it.
         let agent_since = if self.record.agent_was_called() { self.agent_made_at } else { record.requested_at };
-        let agent =
-            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
-        let customer =
-            (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
+        let agent = record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
+        let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
             .filter_map(|(leg, channel)| Some((leg, channel?)))

@@ -46,8 +46,7 @@ impl fmt::Display for End {
             Ending::WeHungUp => f.write_str("we hung up")?,
             Ending::TimedOut => f.write_str("timed out")?,
         }
-        self.cause
-            .map_or(Ok(()), |cause| write!(f, ", cause {cause}"))
+        self.cause.map_or(Ok(()), |cause| write!(f, ", cause {cause}"))
     }
 }
 
@@ -149,15 +148,12 @@ impl Call {
                 progress.changed().await.map_err(|_| PeerError::Closed)?;
             }
         };
-        tokio::time::timeout(within, search)
-            .await
-            .map_err(|_| PeerError::Timeout(what))?
+        tokio::time::timeout(within, search).await.map_err(|_| PeerError::Timeout(what))?
     }
 
     /// Waits for the 200; the error tells how the call ended instead.
     pub async fn answered(&self, within: Duration) -> Result<(), PeerError> {
-        self.wait_for("answer", within, |p| p.answered_ns.map(|_| ()))
-            .await
+        self.wait_for("answer", within, |p| p.answered_ns.map(|_| ())).await
     }
 
     /// Waits for the end.
@@ -183,9 +179,7 @@ impl Call {
                 changed.changed().await.map_err(|_| PeerError::Closed)?;
             }
         };
-        tokio::time::timeout(within, search)
-            .await
-            .map_err(|_| PeerError::Timeout(what))?
+        tokio::time::timeout(within, search).await.map_err(|_| PeerError::Timeout(what))?
     }
 
     /// BYE; before the answer CANCEL as caller, 480 as callee.
@@ -211,10 +205,7 @@ impl Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("call_id", &self.call_id())
-            .field("progress", &self.progress())
-            .finish()
+        f.debug_struct("Call").field("call_id", &self.call_id()).field("progress", &self.progress()).finish()
     }
 }
 
@@ -225,11 +216,7 @@ pub struct OutCall(pub(crate) Call);
 impl OutCall {
     /// Waits for a provisional response above 100: 180, or 183 with early media.
     pub async fn provisional(&self, within: Duration) -> Result<Provisional, PeerError> {
-        self.0
-            .wait_for("provisional response", within, |p| {
-                p.provisionals.first().copied()
-            })
-            .await
+        self.0.wait_for("provisional response", within, |p| p.provisionals.first().copied()).await
     }
 
     /// CANCEL with the INVITE's branch, as soon as a provisional response came; BYE if answered already.

@@ -21,23 +21,11 @@ pub(crate) struct Callee {
 impl Leg {
     /// A new call came in: starts its task, and follows the peer's rules.
     pub(crate) fn answering(shared: &Arc<Shared>, invite: &Arc<Entry>) {
-        let behaviour = shared
-            .config
-            .rules
-            .choose(invite.uri_user().unwrap_or_default());
-        let callee = Callee {
-            invite: invite.clone(),
-            behaviour,
-            last: None,
-            hang_up: false,
-        };
+        let behaviour = shared.config.rules.choose(invite.uri_user().unwrap_or_default());
+        let callee = Callee { invite: invite.clone(), behaviour, last: None, hang_up: false };
         let key = callee.key();
         let dialog = Dialog::called(shared, invite);
-        let Ok(Fresh {
-            mut leg,
-            inbox,
-            mut core,
-        }) = Leg::create(shared, dialog, Role::Callee(callee), invite.at_ns)
+        let Ok(Fresh { mut leg, inbox, mut core }) = Leg::create(shared, dialog, Role::Callee(callee), invite.at_ns)
         else {
             shared.send(reply(invite, 500, Some("broken")), invite.remote);
             return;
@@ -53,10 +41,7 @@ impl Leg {
 impl Callee {
     /// How requests without To tag find this leg.
     pub(crate) fn key(&self) -> Key {
-        Key::Remote(
-            self.invite.call_id().to_owned(),
-            self.invite.from_tag().unwrap_or_default().to_owned(),
-        )
+        Key::Remote(self.invite.call_id().to_owned(), self.invite.from_tag().unwrap_or_default().to_owned())
     }
 
     fn begin(&mut self, leg: &mut Leg) {
@@ -64,10 +49,7 @@ impl Callee {
             leg.timers.after(GIVE_UP, Due::Abandoned);
             return;
         }
-        self.last = Some(
-            leg.shared
-                .send(reply(&self.invite, 100, None), self.invite.remote),
-        );
+        self.last = Some(leg.shared.send(reply(&self.invite, 100, None), self.invite.remote));
         if !self.invite.body.is_empty() && leg.media.take(&self.invite.body).is_none() {
             return self.refuse(leg, 488, None);
         }
@@ -80,9 +62,7 @@ impl Callee {
                 self.ring(leg, false);
                 leg.timers.after(ring, Due::Rung);
             }
-            Behaviour::Answer {
-                ring, early_media, ..
-            } => {
+            Behaviour::Answer { ring, early_media, .. } => {
                 self.ring(leg, early_media);
                 if ring.is_zero() {
                     self.rung(leg);
@@ -103,10 +83,7 @@ impl Callee {
                 }
             }
             Behaviour::Reject { status, .. } => self.refuse(leg, status, None),
-            Behaviour::Manual
-            | Behaviour::RingForever
-            | Behaviour::Silent
-            | Behaviour::Redirect { .. } => {}
+            Behaviour::Manual | Behaviour::RingForever | Behaviour::Silent | Behaviour::Redirect { .. } => {}
         }
     }
 
@@ -122,28 +99,20 @@ impl Callee {
 
     fn ring(&mut self, leg: &mut Leg, early_media: bool) {
         let status = if early_media { 183 } else { 180 };
-        let mut response = leg
-            .reply(&self.invite, status)
-            .with("Contact", leg.dialog.contact.as_str());
+        let mut response = leg.reply(&self.invite, status).with("Contact", leg.dialog.contact.as_str());
         if early_media {
             response = response.with_sdp(leg.media.answer());
             leg.media.start();
         }
         let sent = leg.shared.send(response, self.invite.remote);
         leg.progress.send_modify(|p| {
-            p.provisionals.push(Provisional {
-                status,
-                sdp: early_media,
-                at_ns: sent.at_ns,
-            });
+            p.provisionals.push(Provisional { status, sdp: early_media, at_ns: sent.at_ns });
         });
         self.last = Some(sent);
     }
 
     fn answer(&mut self, leg: &mut Leg) {
-        let response = leg
-            .reply(&self.invite, 200)
-            .with("Contact", leg.dialog.contact.as_str());
+        let response = leg.reply(&self.invite, 200).with("Contact", leg.dialog.contact.as_str());
         let response = with_session_timer(response, &self.invite).with_sdp(leg.media.answer());
         self.finally(leg, response);
         let at = self.last.as_ref().map_or_else(now_ns, |sent| sent.at_ns);
@@ -171,8 +140,7 @@ impl Callee {
     /// The ACK of a final response came.
     pub(crate) fn confirmed(&mut self, leg: &mut Leg) {
         if leg.answered() {
-            leg.progress
-                .send_modify(|p| p.confirmed_ns = p.confirmed_ns.or_else(|| Some(now_ns())));
+            leg.progress.send_modify(|p| p.confirmed_ns = p.confirmed_ns.or_else(|| Some(now_ns())));
             if self.hang_up {
                 leg.bye(Ending::WeHungUp);
             } else {

@@ -36,9 +36,7 @@ enum Cancel {
 pub(crate) fn place(guard: &Arc<Guard>, dial: Dial) -> Result<OutCall, PeerError> {
     let shared = &guard.shared;
     let proxy = shared.config.proxy.ok_or(PeerError::NoProxy)?;
-    let account = dial
-        .account
-        .unwrap_or_else(|| shared.config.account.clone());
+    let account = dial.account.unwrap_or_else(|| shared.config.account.clone());
     let dialog = Dialog::calling(shared, &account.user, &dial.to, proxy, dial.call_id);
     let caller = Caller {
         account,
@@ -48,11 +46,7 @@ pub(crate) fn place(guard: &Arc<Guard>, dial: Dial) -> Result<OutCall, PeerError
         proceeding: false,
         cancel: Cancel::No,
     };
-    let Fresh {
-        mut leg,
-        inbox,
-        mut core,
-    } = Leg::create(shared, dialog, Role::Caller(caller), now_ns())?;
+    let Fresh { mut leg, inbox, mut core } = Leg::create(shared, dialog, Role::Caller(caller), now_ns())?;
     if let Some(Role::Caller(mut caller)) = leg.role.take() {
         caller.invite(&mut leg, None);
         if let Some(invite) = &caller.invite {
@@ -62,10 +56,7 @@ pub(crate) fn place(guard: &Arc<Guard>, dial: Dial) -> Result<OutCall, PeerError
         leg.role = Some(Role::Caller(caller));
     }
     tokio::spawn(leg.run(inbox));
-    Ok(OutCall(Call {
-        core,
-        guard: guard.clone(),
-    }))
+    Ok(OutCall(Call { core, guard: guard.clone() }))
 }
 
 impl Caller {
@@ -111,11 +102,7 @@ impl Caller {
                 leg.media.start();
             }
             leg.progress.send_modify(|p| {
-                p.provisionals.push(Provisional {
-                    status,
-                    sdp,
-                    at_ns: entry.at_ns,
-                });
+                p.provisionals.push(Provisional { status, sdp, at_ns: entry.at_ns });
             });
         }
         if self.cancel == Cancel::Wanted {
@@ -146,11 +133,8 @@ impl Caller {
         ack.replace("To", entry.header("To").unwrap_or_default().to_owned());
         let ack = leg.shared.send(ack, invite.remote);
         leg.keep_ack(cseq, ack);
-        let challenged =
-            matches!(status, 401 | 407) && !self.authenticated && self.cancel == Cancel::No;
-        if let (true, Some(password), Ok(challenge)) =
-            (challenged, &self.account.password, Challenge::of(entry))
-        {
+        let challenged = matches!(status, 401 | 407) && !self.authenticated && self.cancel == Cancel::No;
+        if let (true, Some(password), Ok(challenge)) = (challenged, &self.account.password, Challenge::of(entry)) {
             let uri = invite.uri().unwrap_or_default();
             let answer = challenge.answer(&self.account.user, password, "INVITE", uri);
             self.authenticated = true;
@@ -163,11 +147,7 @@ impl Caller {
         }
         // A challenge is not taken up once the call is to end.
         let cancelled = self.cancel != Cancel::No && matches!(status, 401 | 407 | 487);
-        let how = if cancelled {
-            Ending::Cancelled
-        } else {
-            Ending::Refused(status)
-        };
+        let how = if cancelled { Ending::Cancelled } else { Ending::Refused(status) };
         leg.finish(how, entry.reason_cause());
     }
 
@@ -184,8 +164,7 @@ impl Caller {
         let request = same_transaction(invite, "CANCEL", leg.dialog.cseq);
         let branch = request.branch().unwrap_or_default().to_owned();
         let sent = leg.shared.send(request, invite.remote);
-        leg.timers
-            .repeat(Waiting::Response(branch, "CANCEL".to_owned()), sent);
+        leg.timers.repeat(Waiting::Response(branch, "CANCEL".to_owned()), sent);
         leg.timers.after(GIVE_UP, Due::Abandoned);
     }
 }

@@ -40,19 +40,12 @@ pub enum Behaviour {
 impl Behaviour {
     /// Answers after `ring`, never hangs up.
     pub fn answer(ring: Duration) -> Self {
-        Self::Answer {
-            ring,
-            early_media: false,
-            hang_up_after: None,
-        }
+        Self::Answer { ring, early_media: false, hang_up_after: None }
     }
 
     /// Refuses at once with `status`.
     pub fn reject(status: u16) -> Self {
-        Self::Reject {
-            status,
-            ring: Duration::ZERO,
-        }
+        Self::Reject { status, ring: Duration::ZERO }
     }
 }
 
@@ -70,11 +63,8 @@ impl Rules {
     pub fn by_prefix(table: Vec<(String, Behaviour)>, otherwise: Behaviour) -> Self {
         Self::by(move |user| {
             let user = user.trim_start_matches('+');
-            let fits = table
-                .iter()
-                .filter(|(prefix, _)| user.starts_with(prefix.trim_start_matches('+')));
-            fits.max_by_key(|(prefix, _)| prefix.len())
-                .map_or_else(|| otherwise.clone(), |(_, b)| b.clone())
+            let fits = table.iter().filter(|(prefix, _)| user.starts_with(prefix.trim_start_matches('+')));
+            fits.max_by_key(|(prefix, _)| prefix.len()).map_or_else(|| otherwise.clone(), |(_, b)| b.clone())
         })
     }
 
@@ -108,10 +98,7 @@ pub struct Account {
 impl Account {
     /// A user without password.
     pub fn new(user: impl Into<String>) -> Self {
-        Self {
-            user: user.into(),
-            password: None,
-        }
+        Self { user: user.into(), password: None }
     }
 
     /// The same with a password.
@@ -144,12 +131,7 @@ pub struct Dial {
 impl Dial {
     /// A plain call.
     pub fn to(user: impl Into<String>) -> Self {
-        Self {
-            to: user.into(),
-            account: None,
-            headers: Vec::new(),
-            call_id: None,
-        }
+        Self { to: user.into(), account: None, headers: Vec::new(), call_id: None }
     }
 }
 

@@ -55,15 +55,11 @@ pub(crate) fn reply(request: &Entry, status: u16, tag: Option<&str>) -> Message 
 
 /// Takes part in the session timer the other side runs.
 pub(crate) fn with_session_timer(response: Message, request: &Entry) -> Message {
-    let supported = request
-        .all("Supported")
-        .any(|s| s.split(',').any(|one| one.trim() == "timer"));
+    let supported = request.all("Supported").any(|s| s.split(',').any(|one| one.trim() == "timer"));
     match request.header("Session-Expires") {
         Some(value) if supported && param(value, "refresher") != Some("uas") => {
             let seconds = value.split(';').next().unwrap_or(value).trim();
-            response
-                .with("Session-Expires", format!("{seconds};refresher=uac"))
-                .with("Require", "timer")
+            response.with("Session-Expires", format!("{seconds};refresher=uac")).with("Require", "timer")
         }
         _ => response,
     }
@@ -88,13 +84,7 @@ pub(crate) struct Dialog {
 
 impl Dialog {
     /// As caller, before any response.
-    pub(crate) fn calling(
-        shared: &Shared,
-        user: &str,
-        to: &str,
-        proxy: SocketAddr,
-        call_id: Option<String>,
-    ) -> Self {
+    pub(crate) fn calling(shared: &Shared, user: &str, to: &str, proxy: SocketAddr, call_id: Option<String>) -> Self {
         let tag = token();
         Self {
             call_id: call_id.unwrap_or_else(|| format!("{}@{}", token(), shared.addr.ip())),
@@ -117,10 +107,7 @@ impl Dialog {
             local: format!("{};tag={tag}", invite.header("To").unwrap_or_default()),
             remote: invite.header("From").unwrap_or_default().to_owned(),
             local_tag: tag,
-            contact: contact(
-                invite.uri_user().unwrap_or(&shared.config.account.user),
-                shared.addr,
-            ),
+            contact: contact(invite.uri_user().unwrap_or(&shared.config.account.user), shared.addr),
             cseq: 0,
             target: invite.contact_uri().unwrap_or_default().to_owned(),
             routes: invite.all("Record-Route").map(str::to_owned).collect(),
@@ -141,12 +128,7 @@ impl Dialog {
     }
 
     /// A request of ours with a new branch; `ACK` takes the number given, others the next one.
-    pub(crate) fn request(
-        &mut self,
-        method: &str,
-        ack_of: Option<u32>,
-        addr: SocketAddr,
-    ) -> Message {
+    pub(crate) fn request(&mut self, method: &str, ack_of: Option<u32>, addr: SocketAddr) -> Message {
         let cseq = ack_of.unwrap_or_else(|| {
             self.cseq += 1;
             self.cseq
@@ -169,14 +151,8 @@ impl Dialog {
 
     /// Next hop: the first route, else the target, if they hold an IP address.
     pub(crate) fn next_hop(&self) -> SocketAddr {
-        let uri = self
-            .routes
-            .first()
-            .map_or(self.target.as_str(), |route| address_of(route));
+        let uri = self.routes.first().map_or(self.target.as_str(), |route| address_of(route));
         let host = host_of(uri);
-        host.parse()
-            .ok()
-            .or_else(|| host.parse().ok().map(|ip| SocketAddr::new(ip, 5060)))
-            .unwrap_or(self.hop)
+        host.parse().ok().or_else(|| host.parse().ok().map(|ip| SocketAddr::new(ip, 5060))).unwrap_or(self.hop)
     }
 }

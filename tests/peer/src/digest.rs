@@ -23,58 +23,34 @@ pub struct Challenge {
 impl Challenge {
     /// A challenge to send, as server.
     pub fn new(realm: &str, nonce: &str, qop_auth: bool) -> Self {
-        Self {
-            realm: realm.to_owned(),
-            nonce: nonce.to_owned(),
-            opaque: None,
-            qop_auth,
-            proxy: false,
-        }
+        Self { realm: realm.to_owned(), nonce: nonce.to_owned(), opaque: None, qop_auth, proxy: false }
     }
 
     /// Value of the `WWW-Authenticate` header.
     pub fn header(&self) -> String {
         let qop = if self.qop_auth { ", qop=\"auth\"" } else { "" };
-        format!(
-            "Digest realm=\"{}\", nonce=\"{}\", algorithm=MD5{qop}",
-            self.realm, self.nonce
-        )
+        format!("Digest realm=\"{}\", nonce=\"{}\", algorithm=MD5{qop}", self.realm, self.nonce)
     }
 
     /// The first MD5 challenge of a 401 or 407.
     pub(crate) fn of(response: &Message) -> Result<Self, PeerError> {
         let proxy = response.status() == Some(407);
-        let name = if proxy {
-            "Proxy-Authenticate"
-        } else {
-            "WWW-Authenticate"
-        };
+        let name = if proxy { "Proxy-Authenticate" } else { "WWW-Authenticate" };
         let value = response
             .all(name)
             .find(|v| field(v, "algorithm").is_none_or(|a| a.eq_ignore_ascii_case("md5")))
             .ok_or(PeerError::Malformed("no MD5 challenge"))?;
         Ok(Self {
-            realm: field(value, "realm")
-                .ok_or(PeerError::Malformed("realm"))?
-                .to_owned(),
-            nonce: field(value, "nonce")
-                .ok_or(PeerError::Malformed("nonce"))?
-                .to_owned(),
+            realm: field(value, "realm").ok_or(PeerError::Malformed("realm"))?.to_owned(),
+            nonce: field(value, "nonce").ok_or(PeerError::Malformed("nonce"))?.to_owned(),
             opaque: field(value, "opaque").map(str::to_owned),
-            qop_auth: field(value, "qop")
-                .is_some_and(|q| q.split(',').any(|one| one.trim() == "auth")),
+            qop_auth: field(value, "qop").is_some_and(|q| q.split(',').any(|one| one.trim() == "auth")),
             proxy,
         })
     }
 
     /// Name and value of the header that answers the challenge.
-    pub(crate) fn answer(
-        &self,
-        user: &str,
-        password: &str,
-        method: &str,
-        uri: &str,
-    ) -> (&'static str, String) {
+    pub(crate) fn answer(&self, user: &str, password: &str, method: &str, uri: &str) -> (&'static str, String) {
         let cnonce = format!("{:08x}", rand::random::<u32>());
         let qop = self.qop_auth.then_some(("00000001", cnonce.as_str()));
         let hash = response(user, &self.realm, password, &self.nonce, method, uri, qop);
@@ -88,14 +64,7 @@ impl Challenge {
         if let Some(opaque) = &self.opaque {
             let _ = write!(value, ", opaque=\"{opaque}\"");
         }
-        (
-            if self.proxy {
-                "Proxy-Authorization"
-            } else {
-                "Authorization"
-            },
-            value,
-        )
+        (if self.proxy { "Proxy-Authorization" } else { "Authorization" }, value)
     }
 }
 
@@ -104,16 +73,7 @@ pub fn verify(authorization: &str, user: &str, password: &str, method: &str) -> 
     let get = |name| field(authorization, name).unwrap_or_default();
     let qop = (get("qop") == "auth").then(|| (get("nc"), get("cnonce")));
     get("username") == user
-        && get("response")
-            == response(
-                user,
-                get("realm"),
-                password,
-                get("nonce"),
-                method,
-                get("uri"),
-                qop,
-            )
+        && get("response") == response(user, get("realm"), password, get("nonce"), method, get("uri"), qop)
 }
 
 fn response(
@@ -137,19 +97,15 @@ fn field<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let list = value.trim().strip_prefix("Digest")?;
     split_list(list).into_iter().find_map(|part| {
         let (key, value) = part.split_once('=')?;
-        key.trim()
-            .eq_ignore_ascii_case(name)
-            .then(|| value.trim().trim_matches('"'))
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
     })
 }
 
 fn hex(text: &str) -> String {
-    Md5::digest(text.as_bytes())
-        .iter()
-        .fold(String::with_capacity(32), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+    Md5::digest(text.as_bytes()).iter().fold(String::with_capacity(32), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 #[cfg(test)]
@@ -161,15 +117,7 @@ mod tests {
     fn agrees_with_the_standard() {
         let qop = Some(("00000001", "0a4f113b"));
         let nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
-        let hash = response(
-            "Mufasa",
-            "testrealm@host.com",
-            "Circle Of Life",
-            nonce,
-            "GET",
-            "/dir/index.html",
-            qop,
-        );
+        let hash = response("Mufasa", "testrealm@host.com", "Circle Of Life", nonce, "GET", "/dir/index.html", qop);
         assert_eq!(hash, "6629fae49393a05397450978507c4ef1");
     }
 

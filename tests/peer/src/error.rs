@@ -46,11 +46,7 @@ impl fmt::Display for PeerError {
 
 impl std::error::Error for PeerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        if let Self::Io(error) = self {
-            Some(error)
-        } else {
-            None
-        }
+        if let Self::Io(error) = self { Some(error) } else { None }
     }
 }
 

@@ -61,19 +61,11 @@ pub(crate) struct Fresh {
 }
 
 impl Leg {
-    pub(crate) fn create(
-        shared: &Arc<Shared>,
-        dialog: Dialog,
-        role: Role,
-        invited_ns: u64,
-    ) -> std::io::Result<Fresh> {
+    pub(crate) fn create(shared: &Arc<Shared>, dialog: Dialog, role: Role, invited_ns: u64) -> std::io::Result<Fresh> {
         let (meter, rtp_changed) = (Meter::default(), watch::Sender::new(0));
         let listening = rtp_changed.subscribe();
         let media = Media::open(shared, &meter, rtp_changed)?;
-        let progress = watch::Sender::new(Progress {
-            invited_ns,
-            ..Progress::default()
-        });
+        let progress = watch::Sender::new(Progress { invited_ns, ..Progress::default() });
         let (sender, inbox) = mpsc::unbounded_channel();
         let core = Core {
             call_id: dialog.call_id.clone(),
@@ -101,10 +93,7 @@ impl Leg {
     }
 
     pub(crate) fn enlist(&self, key: Key, core: &Core) {
-        let route = Route {
-            inbox: core.inbox.clone(),
-            progress: core.progress.clone(),
-        };
+        let route = Route { inbox: core.inbox.clone(), progress: core.progress.clone() };
         locked(&self.shared.legs).insert(key, route);
     }
 
@@ -170,15 +159,8 @@ impl Leg {
         if self.role_handles(entry) {
             return;
         }
-        let (method, branch) = (
-            entry.method().unwrap_or_default(),
-            entry.branch().unwrap_or_default(),
-        );
-        if let Some((_, _, sent)) = self
-            .replies
-            .iter()
-            .find(|(b, m, _)| b == branch && m == method)
-        {
+        let (method, branch) = (entry.method().unwrap_or_default(), entry.branch().unwrap_or_default());
+        if let Some((_, _, sent)) = self.replies.iter().find(|(b, m, _)| b == branch && m == method) {
             return self.shared.resend(&sent.clone());
         }
         let mut response = match method {
@@ -205,8 +187,7 @@ impl Leg {
         if let (true, Some((cseq, _))) = (method == "INVITE", entry.cseq()) {
             self.timers.repeat(Waiting::Ack(cseq), sent.clone());
         }
-        self.replies
-            .push((branch.to_owned(), method.to_owned(), sent));
+        self.replies.push((branch.to_owned(), method.to_owned(), sent));
     }
 
     /// Gives the message to the part that owns the INVITE transaction; whether it was taken.
@@ -240,10 +221,7 @@ impl Leg {
             return;
         };
         let status = entry.status().unwrap_or_default();
-        let waiting = Waiting::Response(
-            entry.branch().unwrap_or_default().to_owned(),
-            method.to_owned(),
-        );
+        let waiting = Waiting::Response(entry.branch().unwrap_or_default().to_owned(), method.to_owned());
         self.timers.stop(&waiting);
         if method != "INVITE" {
             return;
@@ -312,11 +290,7 @@ impl Leg {
         self.media.stream = None;
         self.timers.wind_up(linger);
         self.progress.send_modify(|p| {
-            p.ended = Some(End {
-                how,
-                cause,
-                at_ns: now_ns(),
-            });
+            p.ended = Some(End { how, cause, at_ns: now_ns() });
         });
     }
 

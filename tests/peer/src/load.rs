@@ -73,8 +73,7 @@ pub struct CallTimes {
 impl CallTimes {
     /// Answered, and then ended by a BYE.
     pub fn good(&self) -> bool {
-        self.answered_ns.is_some()
-            && matches!(self.ending, Some(Ending::WeHungUp | Ending::TheyHungUp))
+        self.answered_ns.is_some() && matches!(self.ending, Some(Ending::WeHungUp | Ending::TheyHungUp))
     }
 }
 
@@ -105,12 +104,7 @@ impl LoadReport {
     pub fn failures(&self) -> BTreeMap<String, usize> {
         let mut table = BTreeMap::new();
         for call in self.calls.iter().filter(|c| !c.good()) {
-            *table
-                .entry(
-                    call.ending
-                        .map_or("no end".to_owned(), |e| format!("{e:?}")),
-                )
-                .or_default() += 1;
+            *table.entry(call.ending.map_or("no end".to_owned(), |e| format!("{e:?}"))).or_default() += 1;
         }
         table
     }
@@ -122,10 +116,7 @@ impl LoadReport {
 
     /// Post-dial delays from the INVITE with credentials (the only one where there was no challenge), ns, sorted.
     pub fn post_dial_delays_from_authenticated_ns(&self) -> Vec<u64> {
-        self.sorted(|c| {
-            c.carrier_invited_ns?
-                .checked_sub(c.authenticated_ns.unwrap_or(c.invited_ns))
-        })
+        self.sorted(|c| c.carrier_invited_ns?.checked_sub(c.authenticated_ns.unwrap_or(c.invited_ns)))
     }
 
     /// From the carrier's 200 to the agent's, ns, sorted.
@@ -139,18 +130,11 @@ impl LoadReport {
     }
 
     /// Calls really placed per second.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts and times far below 2^52"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "counts and times far below 2^52")]
     pub fn rate(&self) -> f64 {
         let span = |(a, b): (&CallTimes, &CallTimes)| b.invited_ns.saturating_sub(a.invited_ns);
         let ns = self.calls.first().zip(self.calls.last()).map_or(0, span);
-        if ns == 0 {
-            0.0
-        } else {
-            (self.placed() - 1) as f64 * 1e9 / ns as f64
-        }
+        if ns == 0 { 0.0 } else { (self.placed() - 1) as f64 * 1e9 / ns as f64 }
     }
 
     fn sorted(&self, of: impl Fn(&CallTimes) -> Option<u64>) -> Vec<u64> {
@@ -176,30 +160,19 @@ impl fmt::Display for LoadReport {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (placed, answered, failed) = (self.placed(), self.answered(), self.failed());
-        writeln!(
-            f,
-            "{placed} placed at {:.1}/s, {answered} answered, {failed} failed",
-            self.rate()
-        )?;
+        writeln!(f, "{placed} placed at {:.1}/s, {answered} answered, {failed} failed", self.rate())?;
         for (ending, count) in self.failures() {
             writeln!(f, "  {count} {ending}")?;
         }
         for (name, values) in [
             ("post-dial delay", self.post_dial_delays_ns()),
-            (
-                "  from credentials",
-                self.post_dial_delays_from_authenticated_ns(),
-            ),
+            ("  from credentials", self.post_dial_delays_from_authenticated_ns()),
             ("answer relay", self.answer_relays_ns()),
             ("INVITE late by", self.lateness_ns()),
         ] {
             let ms = |q| quantile(&values, q).map_or(f64::NAN, |ns| ns as f64 / 1e6);
             let (p50, p95, p99, max) = (ms(0.5), ms(0.95), ms(0.99), ms(1.0));
-            writeln!(
-                f,
-                "{name:20} p50 {p50:.2}  p95 {p95:.2}  p99 {p99:.2}  max {max:.2} ms ({})",
-                values.len()
-            )?;
+            writeln!(f, "{name:20} p50 {p50:.2}  p95 {p95:.2}  p99 {p99:.2}  max {max:.2} ms ({})", values.len())?;
         }
         Ok(())
     }
@@ -215,11 +188,7 @@ struct Seen {
 
 /// Places the calls from `phones` (through its proxy) and watches them arrive at `carrier`, whose rules
 /// should answer them. Returns when the last call is over.
-pub async fn run(
-    config: LoadConfig,
-    phones: &Peer,
-    carrier: &Peer,
-) -> Result<LoadReport, PeerError> {
+pub async fn run(config: LoadConfig, phones: &Peer, carrier: &Peer) -> Result<LoadReport, PeerError> {
     if config.agents.is_empty() || config.rate <= 0.0 {
         return Err(PeerError::Malformed("a load needs agents and a rate"));
     }
@@ -233,16 +202,9 @@ pub async fn run(
         tokio::time::sleep_until(begin + offset).await;
         let number = (config.number)(n);
         let account = config.agents[n % config.agents.len()].clone();
-        let call = phones.dial(Dial {
-            account: Some(account),
-            ..Dial::to(number.as_str())
-        })?;
+        let call = phones.dial(Dial { account: Some(account), ..Dial::to(number.as_str()) })?;
         let due_ns = begin_ns + u64::try_from(offset.as_nanos()).unwrap_or(u64::MAX);
-        tasks.push((
-            number,
-            due_ns,
-            tokio::spawn(talk(call, config.answer_within, config.hold)),
-        ));
+        tasks.push((number, due_ns, tokio::spawn(talk(call, config.answer_within, config.hold))));
     }
     let mut calls = Vec::with_capacity(tasks.len());
     for (number, due_ns, task) in tasks {
@@ -314,9 +276,7 @@ fn note(entry: &Entry, seen: &mut HashMap<String, Seen>, by_call_id: &mut HashMa
     } else if !entry.received()
         && entry.status() == Some(200)
         && entry.cseq().is_some_and(|(_, method)| method == "INVITE")
-        && let Some(call) = by_call_id
-            .get(entry.call_id())
-            .and_then(|number| seen.get_mut(number))
+        && let Some(call) = by_call_id.get(entry.call_id()).and_then(|number| seen.get_mut(number))
     {
         call.answered_ns.get_or_insert(entry.at_ns);
     }
@@ -333,10 +293,7 @@ mod tests {
     #[test]
     fn quantiles_by_nearest_rank() {
         let values: Vec<u64> = (1..=100).collect();
-        assert_eq!(
-            [0.0, 0.5, 0.99, 1.0].map(|q| quantile(&values, q)),
-            [Some(1), Some(50), Some(99), Some(100)]
-        );
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|q| quantile(&values, q)), [Some(1), Some(50), Some(99), Some(100)]);
         assert_eq!(quantile(&[], 0.5), None);
     }
 }

@@ -78,11 +78,7 @@ impl fmt::Display for Entry {
         if let Some(cause) = self.reason_cause() {
             write!(f, " cause {cause}")?;
         }
-        if self.repeat {
-            f.write_str(" (again)")
-        } else {
-            Ok(())
-        }
+        if self.repeat { f.write_str(" (again)") } else { Ok(()) }
     }
 }
 
@@ -108,12 +104,7 @@ pub struct Log(Arc<Inner>);
 impl Log {
     pub(crate) fn new(capacity: usize) -> Self {
         let changed = watch::Sender::new(0);
-        Self(Arc::new(Inner {
-            store: Mutex::default(),
-            capacity,
-            hasher: RandomState::new(),
-            changed,
-        }))
+        Self(Arc::new(Inner { store: Mutex::default(), capacity, hasher: RandomState::new(), changed }))
     }
 
     pub(crate) fn add(
@@ -128,15 +119,7 @@ impl Log {
         let hash = self.0.hasher.hash_one((direction, remote, &text));
         let mut store = locked(&self.0.store);
         let repeat = !store.seen.insert(hash);
-        let entry = Arc::new(Entry {
-            at_ns,
-            wall,
-            direction,
-            remote,
-            repeat,
-            text,
-            message,
-        });
+        let entry = Arc::new(Entry { at_ns, wall, direction, remote, repeat, text, message });
         store.taps.retain(|tap| tap.send(entry.clone()).is_ok());
         if store.entries.len() >= self.0.capacity {
             store.entries.pop_front();
@@ -154,12 +137,7 @@ impl Log {
 
     /// The messages that satisfy `test`, oldest first.
     pub fn filter(&self, test: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
-        locked(&self.0.store)
-            .entries
-            .iter()
-            .filter(|e| test(e))
-            .cloned()
-            .collect()
+        locked(&self.0.store).entries.iter().filter(|e| test(e)).cloned().collect()
     }
 
     /// Initial INVITEs received, retransmissions left out: the calls that reached this peer.
@@ -181,22 +159,17 @@ impl Log {
 
     /// Requests of this method in this direction, retransmissions left out.
     pub fn count(&self, direction: Direction, method: &str) -> usize {
-        locked(&self.0.store)
-            .entries
-            .iter()
-            .filter(|e| e.direction == direction && !e.repeat && e.is(method))
-            .count()
+        locked(&self.0.store).entries.iter().filter(|e| e.direction == direction && !e.repeat && e.is(method)).count()
     }
 
     /// Last final status of the call's INVITE, 401 and 407 included if nothing followed.
     pub fn final_status(&self, call_id: &str) -> Option<u16> {
         let store = locked(&self.0.store);
-        let mut finals = store.entries.iter().filter(|e| {
-            e.call_id() == call_id && e.cseq().is_some_and(|(_, method)| method == "INVITE")
-        });
-        finals
-            .rfind(|e| e.status().is_some_and(|s| s >= 200))
-            .and_then(|e| e.status())
+        let mut finals = store
+            .entries
+            .iter()
+            .filter(|e| e.call_id() == call_id && e.cseq().is_some_and(|(_, method)| method == "INVITE"));
+        finals.rfind(|e| e.status().is_some_and(|s| s >= 200)).and_then(|e| e.status())
     }
 
     /// Datagrams received that are not SIP; they are counted and nothing else.
@@ -232,9 +205,7 @@ impl Log {
                 changed.changed().await.map_err(|_| PeerError::Closed)?;
             }
         };
-        tokio::time::timeout(within, search)
-            .await
-            .map_err(|_| PeerError::Timeout(what))?
+        tokio::time::timeout(within, search).await.map_err(|_| PeerError::Timeout(what))?
     }
 
     /// Writes everything held as plain text: one line of facts per message, then the message, indented.
@@ -242,18 +213,8 @@ impl Log {
         use std::io::Write as _;
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
         for entry in self.entries() {
-            let wall = entry
-                .wall
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default();
-            writeln!(
-                file,
-                "{} {}.{:06} {} {entry}",
-                entry.at_ns,
-                wall.as_secs(),
-                wall.subsec_micros(),
-                entry.remote
-            )?;
+            let wall = entry.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            writeln!(file, "{} {}.{:06} {} {entry}", entry.at_ns, wall.as_secs(), wall.subsec_micros(), entry.remote)?;
             for line in entry.text.lines() {
                 writeln!(file, "    {line}")?;
             }
@@ -272,8 +233,6 @@ impl Log {
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.entries().iter().map(ToString::to_string))
-            .finish()
+        f.debug_list().entries(self.entries().iter().map(ToString::to_string)).finish()
     }
 }

@@ -117,9 +117,7 @@ fn rule(text: &str) -> Result<(String, Kind), String> {
         status => match status.parse() {
             Ok(status @ 400..=699) => Kind::Status(status),
             Ok(_) | Err(_) => {
-                return Err(format!(
-                    "{status} is not answer, ring, silent, busy or a SIP status"
-                ));
+                return Err(format!("{status} is not answer, ring, silent, busy or a SIP status"));
             }
         },
     };
@@ -145,28 +143,16 @@ async fn main() -> ExitCode {
 async fn carrier(options: Carrier) -> Result<bool, PeerError> {
     let ring = Duration::from_millis(options.ring_ms);
     let hang_up_after = options.hang_up_after_ms.map(Duration::from_millis);
-    let answer = Behaviour::Answer {
-        ring,
-        early_media: options.early_media,
-        hang_up_after,
-    };
-    let otherwise = options
-        .reject
-        .map_or(answer.clone(), |status| Behaviour::Reject { status, ring });
+    let answer = Behaviour::Answer { ring, early_media: options.early_media, hang_up_after };
+    let otherwise = options.reject.map_or(answer.clone(), |status| Behaviour::Reject { status, ring });
     let behave = |kind| match kind {
         Kind::Answer => answer.clone(),
         Kind::Ring => Behaviour::RingForever,
         Kind::Silent => Behaviour::Silent,
         Kind::Status(status) => Behaviour::Reject { status, ring },
     };
-    let table = options
-        .rule
-        .into_iter()
-        .map(|(prefix, kind)| (prefix, behave(kind)))
-        .collect();
-    let config = PeerConfig::new("carrier")
-        .listen(options.listen)
-        .rules(Rules::by_prefix(table, otherwise));
+    let table = options.rule.into_iter().map(|(prefix, kind)| (prefix, behave(kind))).collect();
+    let config = PeerConfig::new("carrier").listen(options.listen).rules(Rules::by_prefix(table, otherwise));
     let peer = Peer::bind(common(config, &options.common, 600)).await?;
     say(&format!("listening at {}", peer.addr()));
     let mut tap = peer.log().tap();
@@ -176,15 +162,8 @@ async fn carrier(options: Carrier) -> Result<bool, PeerError> {
 }
 
 async fn phone(options: Phone) -> Result<bool, PeerError> {
-    let incoming = if options.answer {
-        Behaviour::answer(Duration::ZERO)
-    } else {
-        Behaviour::RingForever
-    };
-    let mut config = PeerConfig::new(options.user)
-        .listen(options.listen)
-        .proxy(options.proxy)
-        .rules(incoming);
+    let incoming = if options.answer { Behaviour::answer(Duration::ZERO) } else { Behaviour::RingForever };
+    let mut config = PeerConfig::new(options.user).listen(options.listen).proxy(options.proxy).rules(incoming);
     if let Some(file) = &options.password_file {
         config = config.password(std::fs::read_to_string(file)?.trim());
     }
@@ -228,28 +207,15 @@ async fn refresh(peer: &Peer, registered: bool) -> PeerError {
 
 fn common(config: PeerConfig, options: &Common, tone_hz: u16) -> PeerConfig {
     let config = config.tone_hz(options.tone_hz.unwrap_or(tone_hz));
-    if options.no_rtp {
-        config.without_rtp()
-    } else {
-        config
-    }
+    if options.no_rtp { config.without_rtp() } else { config }
 }
 
-async fn place(
-    peer: &Peer,
-    number: &str,
-    talk_ms: Option<u64>,
-    options: &Common,
-) -> Result<bool, PeerError> {
+async fn place(peer: &Peer, number: &str, talk_ms: Option<u64>, options: &Common) -> Result<bool, PeerError> {
     let call = peer.call(number).await?;
     let talk = async {
         if call.answered(FOREVER).await.is_ok() {
             say("answered");
-            if call
-                .ended(talk_ms.map_or(FOREVER, Duration::from_millis))
-                .await
-                .is_err()
-            {
+            if call.ended(talk_ms.map_or(FOREVER, Duration::from_millis)).await.is_err() {
                 call.hang_up();
             }
         }
@@ -300,13 +266,9 @@ async fn conclude(call: &Call, options: &Common) -> bool {
     }
     let rtp = call.rtp();
     if !options.no_rtp {
-        let tone = rtp
-            .heard_hz
-            .map_or("no tone heard".to_owned(), |hz| format!("heard {hz} Hz"));
+        let tone = rtp.heard_hz.map_or("no tone heard".to_owned(), |hz| format!("heard {hz} Hz"));
         let (sent, received, lost, gap) = (rtp.sent, rtp.received, rtp.lost, rtp.longest_gap_ms);
-        say(&format!(
-            "RTP {sent} packets out, {received} in, {lost} lost, longest gap {gap} ms, {tone}"
-        ));
+        say(&format!("RTP {sent} packets out, {received} in, {lost} lost, longest gap {gap} ms, {tone}"));
     }
     call.progress().answered_ns.is_some() && (options.no_rtp || (rtp.sent > 0 && rtp.received > 0))
 }
@@ -338,10 +300,8 @@ const FOREVER: Duration = Duration::from_hours(8760);
 
 /// SIGINT or SIGTERM.
 async fn stopped() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -371,10 +331,5 @@ async fn narrate<T>(tap: &mut UnboundedReceiver<Arc<Entry>>, work: impl Future<O
 /// One line with the seconds since the start. A closed stdout is no reason to drop calls.
 fn say(line: &str) {
     let ns = sip_peer::now_ns();
-    let _ = writeln!(
-        std::io::stdout(),
-        "{:4}.{:03} {line}",
-        ns / 1_000_000_000,
-        ns / 1_000_000 % 1000
-    );
+    let _ = writeln!(std::io::stdout(), "{:4}.{:03} {line}", ns / 1_000_000_000, ns / 1_000_000 % 1000);
 }

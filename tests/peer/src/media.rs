@@ -19,11 +19,7 @@ pub(crate) struct Media {
 
 impl Media {
     /// Opens an RTP port, or uses the peer's silent one.
-    pub(crate) fn open(
-        shared: &Shared,
-        meter: &Meter,
-        changed: watch::Sender<u64>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn open(shared: &Shared, meter: &Meter, changed: watch::Sender<u64>) -> std::io::Result<Self> {
         let (stream, addr) = if let Some(addr) = shared.sink_addr() {
             (None, addr)
         } else {
@@ -32,14 +28,7 @@ impl Media {
             (Some(stream), addr)
         };
         let session = rand::random::<u32>() >> 1;
-        Ok(Self {
-            stream,
-            addr,
-            session,
-            version: 0,
-            wanted: Flow::Both,
-            remote: None,
-        })
+        Ok(Self { stream, addr, session, version: 0, wanted: Flow::Both, remote: None })
     }
 
     /// SDP that offers what we want.
@@ -52,11 +41,7 @@ impl Media {
     pub(crate) fn answer(&mut self) -> String {
         self.version += 1;
         let theirs = self.remote.map_or(Flow::Both, |r| r.flow.mirrored());
-        let flow = if theirs == Flow::Both {
-            self.wanted
-        } else {
-            theirs
-        };
+        let flow = if theirs == Flow::Both { self.wanted } else { theirs };
         Sdp::write(self.addr, self.session, self.version, flow)
     }
 

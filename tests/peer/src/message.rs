@@ -37,26 +37,16 @@ pub struct Message {
 impl Message {
     /// A request without headers.
     pub fn request(method: &str, uri: &str) -> Self {
-        Self::new(Start::Request {
-            method: method.to_owned(),
-            uri: uri.to_owned(),
-        })
+        Self::new(Start::Request { method: method.to_owned(), uri: uri.to_owned() })
     }
 
     /// A response without headers, with the usual reason phrase.
     pub fn response(status: u16) -> Self {
-        Self::new(Start::Response {
-            status,
-            reason: phrase(status).to_owned(),
-        })
+        Self::new(Start::Response { status, reason: phrase(status).to_owned() })
     }
 
     fn new(start: Start) -> Self {
-        Self {
-            start,
-            headers: Vec::with_capacity(12),
-            body: String::new(),
-        }
+        Self { start, headers: Vec::with_capacity(12), body: String::new() }
     }
 
     /// Reads one datagram.
@@ -75,10 +65,7 @@ impl Message {
             }
             let (name, value) = line.split_once(':').ok_or(PeerError::Malformed("header"))?;
             let name = long_name(name.trim());
-            if ["via", "route", "record-route"]
-                .iter()
-                .any(|n| name.eq_ignore_ascii_case(n))
-            {
+            if ["via", "route", "record-route"].iter().any(|n| name.eq_ignore_ascii_case(n)) {
                 for one in split_list(value) {
                     message.push(name, one);
                 }
@@ -86,15 +73,9 @@ impl Message {
                 message.push(name, value.trim());
             }
         }
-        let length = message
-            .header("Content-Length")
-            .and_then(|l| l.parse::<usize>().ok());
-        message
-            .headers
-            .retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"));
-        body.get(..length.unwrap_or(body.len()))
-            .unwrap_or(body)
-            .clone_into(&mut message.body);
+        let length = message.header("Content-Length").and_then(|l| l.parse::<usize>().ok());
+        message.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"));
+        body.get(..length.unwrap_or(body.len())).unwrap_or(body).clone_into(&mut message.body);
         Ok(message)
     }
 
@@ -109,12 +90,7 @@ impl Message {
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }
-        let _ = write!(
-            text,
-            "Content-Length: {}\r\n\r\n{}",
-            self.body.len(),
-            self.body
-        );
+        let _ = write!(text, "Content-Length: {}\r\n\r\n{}", self.body.len(), self.body);
         text
     }
 
@@ -140,56 +116,34 @@ impl Message {
 
     /// First header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     /// All headers of that name, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers
-            .iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str())
+        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
     /// Replaces the first header of that name.
     pub(crate) fn replace(&mut self, name: &str, value: String) {
-        if let Some(found) = self
-            .headers
-            .iter_mut()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-        {
+        if let Some(found) = self.headers.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
             found.1 = value;
         }
     }
 
     /// Method of a request.
     pub fn method(&self) -> Option<&str> {
-        if let Start::Request { method, .. } = &self.start {
-            Some(method)
-        } else {
-            None
-        }
+        if let Start::Request { method, .. } = &self.start { Some(method) } else { None }
     }
 
     /// Request-URI of a request.
     pub fn uri(&self) -> Option<&str> {
-        if let Start::Request { uri, .. } = &self.start {
-            Some(uri)
-        } else {
-            None
-        }
+        if let Start::Request { uri, .. } = &self.start { Some(uri) } else { None }
     }
 
     /// Status of a response.
     pub fn status(&self) -> Option<u16> {
-        if let Start::Response { status, .. } = self.start {
-            Some(status)
-        } else {
-            None
-        }
+        if let Start::Response { status, .. } = self.start { Some(status) } else { None }
     }
 
     /// `Call-ID`, or empty.
@@ -245,12 +199,8 @@ impl Message {
 
     /// `cause` of the Q.850 `Reason` header, or of any `Reason` if none is Q.850.
     pub fn reason_cause(&self) -> Option<u16> {
-        let q850 = self
-            .all("Reason")
-            .find(|r| r.trim_start().starts_with("Q.850"));
-        param(q850.or_else(|| self.header("Reason"))?, "cause")?
-            .parse()
-            .ok()
+        let q850 = self.all("Reason").find(|r| r.trim_start().starts_with("Q.850"));
+        param(q850.or_else(|| self.header("Reason"))?, "cause")?.parse().ok()
     }
 }
 
@@ -262,15 +212,9 @@ fn parse_start(line: &str) -> Result<Start, PeerError> {
     };
     if a == "SIP/2.0" {
         let status = b.parse().map_err(|_| bad)?;
-        Ok(Start::Response {
-            status,
-            reason: c.to_owned(),
-        })
+        Ok(Start::Response { status, reason: c.to_owned() })
     } else if c == "SIP/2.0" {
-        Ok(Start::Request {
-            method: a.to_owned(),
-            uri: b.to_owned(),
-        })
+        Ok(Start::Request { method: a.to_owned(), uri: b.to_owned() })
     } else {
         Err(bad)
     }

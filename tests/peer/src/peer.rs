@@ -37,14 +37,8 @@ impl Peer {
         let (open, closed) = watch::channel(());
         let shared = Arc::new(Shared::new(config, sending, closed)?);
         tokio::spawn(serve(receiving, shared.clone()));
-        let guard = Arc::new(Guard {
-            shared,
-            _open: open,
-        });
-        Ok(Self {
-            guard,
-            registrations: Arc::default(),
-        })
+        let guard = Arc::new(Guard { shared, _open: open });
+        Ok(Self { guard, registrations: Arc::default() })
     }
 
     /// The address it is bound to.
@@ -78,9 +72,7 @@ impl Peer {
         loop {
             let (call_id, cseq) = {
                 let mut all = locked(&self.registrations);
-                let entry = all
-                    .entry(account.user.clone())
-                    .or_insert_with(|| (token(), 0));
+                let entry = all.entry(account.user.clone()).or_insert_with(|| (token(), 0));
                 entry.1 += 1;
                 entry.clone()
             };
@@ -101,20 +93,12 @@ impl Peer {
             match (answer.status().unwrap_or_default(), &account.password) {
                 (200..300, _) => return Ok(()),
                 (401 | 407, Some(password)) if !tried => {
-                    authorization = Some(Challenge::of(&answer)?.answer(
-                        &account.user,
-                        password,
-                        "REGISTER",
-                        &uri,
-                    ));
+                    authorization = Some(Challenge::of(&answer)?.answer(&account.user, password, "REGISTER", &uri));
                 }
                 (401 | 407, _) => return Err(PeerError::Unauthorized),
                 (status, _) => {
                     let reason = answer.text.lines().next().unwrap_or_default();
-                    return Err(PeerError::Rejected {
-                        status,
-                        reason: reason.to_owned(),
-                    });
+                    return Err(PeerError::Rejected { status, reason: reason.to_owned() });
                 }
             }
         }
@@ -140,20 +124,12 @@ impl Peer {
                 if let Some(core) = core
                     && let Some(invite) = core.invite.clone()
                 {
-                    return InCall {
-                        call: Call {
-                            core,
-                            guard: self.guard.clone(),
-                        },
-                        invite,
-                    };
+                    return InCall { call: Call { core, guard: self.guard.clone() }, invite };
                 }
                 shared.arrived.notified().await;
             }
         };
-        tokio::time::timeout(within, search)
-            .await
-            .map_err(|_| PeerError::Timeout("incoming call"))
+        tokio::time::timeout(within, search).await.map_err(|_| PeerError::Timeout("incoming call"))
     }
 
     /// Hangs up all calls and waits until the other side has confirmed every BYE and CANCEL.
@@ -167,30 +143,19 @@ impl Peer {
             }
         }
         let confirmed = |call_id: &str| {
-            let byes = shared
-                .log
-                .filter(|e| e.call_id() == call_id && e.cseq().is_some_and(|(_, m)| m == "BYE"));
-            let ours = byes
-                .iter()
-                .any(|e| e.direction == Direction::Sent && e.is("BYE"));
+            let byes = shared.log.filter(|e| e.call_id() == call_id && e.cseq().is_some_and(|(_, m)| m == "BYE"));
+            let ours = byes.iter().any(|e| e.direction == Direction::Sent && e.is("BYE"));
             !ours || byes.iter().any(|e| e.received() && e.status().is_some())
         };
         let all = async {
             for (call_id, mut progress) in waiting {
                 if progress.wait_for(|p| p.ended.is_some()).await.is_ok() {
-                    shared
-                        .log
-                        .wait_for("200 of the BYE", within, |_| {
-                            confirmed(&call_id).then_some(())
-                        })
-                        .await?;
+                    shared.log.wait_for("200 of the BYE", within, |_| confirmed(&call_id).then_some(())).await?;
                 }
             }
             Ok(())
         };
-        tokio::time::timeout(within, all)
-            .await
-            .map_err(|_| PeerError::Timeout("end of all calls"))?
+        tokio::time::timeout(within, all).await.map_err(|_| PeerError::Timeout("end of all calls"))?
     }
 }
 
@@ -211,11 +176,7 @@ async fn serve(socket: tokio::net::UdpSocket, shared: Arc<Shared>) {
 }
 
 /// A request outside any dialog: repeated until the final response.
-async fn transact(
-    shared: &Shared,
-    request: Message,
-    remote: SocketAddr,
-) -> Result<Arc<Entry>, PeerError> {
+async fn transact(shared: &Shared, request: Message, remote: SocketAddr) -> Result<Arc<Entry>, PeerError> {
     let branch = request.branch().unwrap_or_default().to_owned();
     let (sender, mut answers) = mpsc::unbounded_channel();
     locked(&shared.transactions).insert(branch.clone(), sender);

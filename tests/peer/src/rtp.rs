@@ -67,38 +67,20 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Opens a port on `ip` and starts to listen; sends nothing before [`Stream::send_to`].
-    pub(crate) fn open(
-        ip: IpAddr,
-        tone_hz: u16,
-        meter: &Meter,
-        changed: watch::Sender<u64>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn open(ip: IpAddr, tone_hz: u16, meter: &Meter, changed: watch::Sender<u64>) -> std::io::Result<Self> {
         let socket = std::net::UdpSocket::bind((ip, 0))?;
         socket.set_nonblocking(true)?;
         let socket = UdpSocket::from_std(socket)?;
         let addr = socket.local_addr()?;
-        let (target, follow) = watch::channel(Target {
-            remote: None,
-            sending: false,
-        });
-        tokio::spawn(run(
-            socket,
-            tone::packet(tone_hz),
-            meter.clone(),
-            follow,
-            changed,
-        ));
+        let (target, follow) = watch::channel(Target { remote: None, sending: false });
+        tokio::spawn(run(socket, tone::packet(tone_hz), meter.clone(), follow, changed));
         Ok(Self { addr, target })
     }
 
     /// Sends to `remote` from now on, or pauses.
     pub(crate) fn send_to(&self, remote: SocketAddr, sending: bool) {
-        let new = Target {
-            remote: Some(remote),
-            sending,
-        };
-        self.target
-            .send_if_modified(|old| std::mem::replace(old, new) != new);
+        let new = Target { remote: Some(remote), sending };
+        self.target.send_if_modified(|old| std::mem::replace(old, new) != new);
     }
 }
 
@@ -160,22 +142,7 @@ async fn run(
 }
 
 fn count(packet: &[u8], opened: u64, source: &mut Source, meter: &Meter) {
-    let [
-        0x80..=0xbf,
-        kind,
-        s0,
-        s1,
-        _,
-        _,
-        _,
-        _,
-        c0,
-        c1,
-        c2,
-        c3,
-        payload @ ..,
-    ] = packet
-    else {
+    let [0x80..=0xbf, kind, s0, s1, _, _, _, _, c0, c1, c2, c3, payload @ ..] = packet else {
         return;
     };
     if kind & 0x7f != 0 {
@@ -234,9 +201,6 @@ mod tests {
         packet[1] = 200;
         count(&packet, 0, &mut source, &meter);
         let rtp = meter.read();
-        assert_eq!(
-            (rtp.received, rtp.lost, rtp.toned, rtp.heard_hz),
-            (5, 1, 5, Some(450))
-        );
+        assert_eq!((rtp.received, rtp.lost, rtp.toned, rtp.heard_hz), (5, 1, 5, Some(450)));
     }
 }

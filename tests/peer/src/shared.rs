@@ -56,17 +56,9 @@ pub(crate) struct Guard {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        config: PeerConfig,
-        socket: UdpSocket,
-        closed: watch::Receiver<()>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn new(config: PeerConfig, socket: UdpSocket, closed: watch::Receiver<()>) -> std::io::Result<Self> {
         let addr = socket.local_addr()?;
-        let sink = if config.rtp {
-            None
-        } else {
-            Some(UdpSocket::bind((addr.ip(), 0))?)
-        };
+        let sink = if config.rtp { None } else { Some(UdpSocket::bind((addr.ip(), 0))?) };
         Ok(Self {
             log: Log::new(config.log_capacity.max(1)),
             config,
@@ -111,13 +103,7 @@ impl Shared {
         let Ok(message) = Message::parse(&text) else {
             return self.log.add_malformed();
         };
-        let entry = self.log.add(
-            at,
-            Direction::Received,
-            remote,
-            text.into(),
-            Arc::new(message),
-        );
+        let entry = self.log.add(at, Direction::Received, remote, text.into(), Arc::new(message));
         if entry.status().is_some() {
             self.response(entry);
         } else {
@@ -126,16 +112,10 @@ impl Shared {
     }
 
     fn response(&self, entry: Arc<Entry>) {
-        let key = Key::Local(
-            entry.call_id().to_owned(),
-            entry.from_tag().unwrap_or_default().to_owned(),
-        );
+        let key = Key::Local(entry.call_id().to_owned(), entry.from_tag().unwrap_or_default().to_owned());
         if let Some(leg) = locked(&self.legs).get(&key) {
             let _ = leg.inbox.send(Input::Message(entry));
-        } else if let Some(waiting) = entry
-            .branch()
-            .and_then(|b| locked(&self.transactions).get(b).cloned())
-        {
+        } else if let Some(waiting) = entry.branch().and_then(|b| locked(&self.transactions).get(b).cloned()) {
             let _ = waiting.send(entry);
         }
     }

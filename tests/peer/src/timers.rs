@@ -59,13 +59,7 @@ impl Timers {
 
     pub(crate) fn repeat(&mut self, waiting: Waiting, entry: Arc<Entry>) {
         let now = Instant::now();
-        self.resends.push(Resend {
-            waiting,
-            entry,
-            at: now + T1,
-            interval: T1,
-            give_up: now + GIVE_UP,
-        });
+        self.resends.push(Resend { waiting, entry, at: now + T1, interval: T1, give_up: now + GIVE_UP });
     }
 
     /// No more repetitions of it; whether there were any to stop.
@@ -83,35 +77,18 @@ impl Timers {
 
     pub(crate) fn next(&self) -> Option<Instant> {
         let once = self.once.iter().map(|(at, _)| *at);
-        self.resends
-            .iter()
-            .map(|r| r.at.min(r.give_up))
-            .chain(once)
-            .min()
+        self.resends.iter().map(|r| r.at.min(r.give_up)).chain(once).min()
     }
 
     /// What is due now: messages to send again, and events.
     pub(crate) fn due(&mut self) -> (Vec<Arc<Entry>>, Vec<Due>) {
         let now = Instant::now();
-        let mut events: Vec<Due> = self
-            .once
-            .extract_if(.., |(at, _)| *at <= now)
-            .map(|(_, due)| due)
-            .collect();
-        events.extend(
-            self.resends
-                .extract_if(.., |r| r.give_up <= now)
-                .map(|r| Due::Lost(r.waiting)),
-        );
+        let mut events: Vec<Due> = self.once.extract_if(.., |(at, _)| *at <= now).map(|(_, due)| due).collect();
+        events.extend(self.resends.extract_if(.., |r| r.give_up <= now).map(|r| Due::Lost(r.waiting)));
         let mut again = Vec::new();
         for resend in self.resends.iter_mut().filter(|r| r.at <= now) {
-            let invite =
-                matches!(&resend.waiting, Waiting::Response(_, method) if method == "INVITE");
-            resend.interval = if invite {
-                resend.interval * 2
-            } else {
-                (resend.interval * 2).min(T2)
-            };
+            let invite = matches!(&resend.waiting, Waiting::Response(_, method) if method == "INVITE");
+            resend.interval = if invite { resend.interval * 2 } else { (resend.interval * 2).min(T2) };
             resend.at = now + resend.interval;
             again.push(resend.entry.clone());
         }

@@ -34,27 +34,23 @@ pub(crate) fn heard(payload: &[u8]) -> Option<u16> {
     if energy < 160.0 * 200.0 * 200.0 {
         return None;
     }
-    (LOWEST_HZ..=HIGHEST_HZ)
-        .step_by(usize::from(STEP_HZ))
-        .find(|hz| {
-            // Goertzel: for a pure tone |X|² = energy · N / 2.
-            let w = f64::from(*hz) * TAU / 8000.0;
-            let factor = 2.0 * w.cos();
-            let (mut s1, mut s2) = (0.0, 0.0);
-            for sample in &samples {
-                (s1, s2) = (sample + factor * s1 - s2, s1);
-            }
-            let power = s1 * s1 + s2 * s2 - factor * s1 * s2;
-            power > 0.5 * energy * 80.0
-        })
+    (LOWEST_HZ..=HIGHEST_HZ).step_by(usize::from(STEP_HZ)).find(|hz| {
+        // Goertzel: for a pure tone |X|² = energy · N / 2.
+        let w = f64::from(*hz) * TAU / 8000.0;
+        let factor = 2.0 * w.cos();
+        let (mut s1, mut s2) = (0.0, 0.0);
+        for sample in &samples {
+            (s1, s2) = (sample + factor * s1 - s2, s1);
+        }
+        let power = s1 * s1 + s2 * s2 - factor * s1 * s2;
+        power > 0.5 * energy * 80.0
+    })
 }
 
 fn encode(sample: i16) -> u8 {
     let sign = if sample < 0 { 0x80 } else { 0 };
     let magnitude = sample.unsigned_abs().min(32_635) + 132;
-    let exponent = 15_u16
-        .saturating_sub(u16::try_from(magnitude.leading_zeros()).unwrap_or(0))
-        .saturating_sub(7);
+    let exponent = 15_u16.saturating_sub(u16::try_from(magnitude.leading_zeros()).unwrap_or(0)).saturating_sub(7);
     let mantissa = (magnitude >> (exponent + 3)) & 0x0f;
     !(sign | u8::try_from((exponent << 4) | mantissa).unwrap_or(0x7f))
 }
@@ -63,11 +59,7 @@ fn decode(byte: u8) -> i16 {
     let byte = !byte;
     let exponent = i16::from((byte >> 4) & 7);
     let magnitude = (((i16::from(byte & 0x0f) << 3) + 132) << exponent) - 132;
-    if byte & 0x80 == 0 {
-        magnitude
-    } else {
-        -magnitude
-    }
+    if byte & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
 #[cfg(test)]
@@ -87,9 +79,7 @@ mod tests {
     fn pcmu_round_trip_is_close() {
         for sample in [-8000_i16, -300, 0, 5, 1000, 8000, 32_000] {
             let back = decode(encode(sample));
-            assert!(
-                (i32::from(back) - i32::from(sample)).abs() <= i32::from(sample).abs() / 16 + 8
-            );
+            assert!((i32::from(back) - i32::from(sample)).abs() <= i32::from(sample).abs() / 16 + 8);
         }
     }
 }

@@ -36,11 +36,7 @@ pub(crate) fn after_address(value: &str) -> &str {
 /// User part of a `sip:`, `sips:` or `tel:` URI, without parameters.
 pub(crate) fn user_of(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
-    let user = if scheme.eq_ignore_ascii_case("tel") {
-        rest
-    } else {
-        rest.split_once('@')?.0
-    };
+    let user = if scheme.eq_ignore_ascii_case("tel") { rest } else { rest.split_once('@')?.0 };
     Some(user.split([';', ':']).next().unwrap_or(user))
 }
 
@@ -55,8 +51,6 @@ pub(crate) fn host_of(uri: &str) -> &str {
 pub(crate) fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     value.split(';').skip(1).find_map(|part| {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        key.trim()
-            .eq_ignore_ascii_case(name)
-            .then(|| value.trim().trim_matches('"'))
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
     })
 }

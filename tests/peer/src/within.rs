@@ -19,11 +19,7 @@ impl Leg {
         }
         let response = with_session_timer(self.reply(entry, 200), entry);
         if entry.body.is_empty() {
-            return if method == "INVITE" {
-                response.with_sdp(self.media.offer())
-            } else {
-                response
-            };
+            return if method == "INVITE" { response.with_sdp(self.media.offer()) } else { response };
         }
         let Some(held) = self.media.take(&entry.body) else {
             return self.reply(entry, 488);
@@ -59,10 +55,7 @@ impl Leg {
         }
         self.media.wanted = if hold { Flow::SendOnly } else { Flow::Both };
         let sdp = self.media.offer();
-        let request = self
-            .dialog
-            .request("INVITE", None, self.shared.addr)
-            .with_sdp(sdp);
+        let request = self.dialog.request("INVITE", None, self.shared.addr).with_sdp(sdp);
         self.reinvite = Some(self.dialog.cseq);
         self.transact(request);
     }
@@ -73,8 +66,7 @@ impl Leg {
         let sent = self.shared.send(request, hop);
         let branch = sent.branch().unwrap_or_default().to_owned();
         let method = sent.method().unwrap_or_default().to_owned();
-        self.timers
-            .repeat(Waiting::Response(branch, method), sent.clone());
+        self.timers.repeat(Waiting::Response(branch, method), sent.clone());
         sent
     }
 

@@ -11,15 +11,11 @@ type Outcome = Result<(), PeerError>;
 const SOON: Duration = Duration::from_secs(5);
 
 fn setting(name: &str) -> Result<String, PeerError> {
-    std::env::var(name).map_err(|_| {
-        PeerError::Malformed("SIP_PEER_PROXY, _TRUNK, _USER and _PASSWORD must be set")
-    })
+    std::env::var(name).map_err(|_| PeerError::Malformed("SIP_PEER_PROXY, _TRUNK, _USER and _PASSWORD must be set"))
 }
 
 fn address(name: &str) -> Result<SocketAddr, PeerError> {
-    setting(name)?
-        .parse()
-        .map_err(|_| PeerError::Malformed("not an address"))
+    setting(name)?.parse().map_err(|_| PeerError::Malformed("not an address"))
 }
 
 fn account() -> Result<Account, PeerError> {
@@ -27,15 +23,8 @@ fn account() -> Result<Account, PeerError> {
 }
 
 async fn pair(behaviour: Behaviour, rtp: bool) -> Result<(Peer, Peer), PeerError> {
-    let mut carrier = PeerConfig::new("carrier")
-        .listen(address("SIP_PEER_TRUNK")?)
-        .rules(behaviour)
-        .tone_hz(600);
-    let mut phone = PeerConfig {
-        account: account()?,
-        ..PeerConfig::new("")
-    }
-    .proxy(address("SIP_PEER_PROXY")?);
+    let mut carrier = PeerConfig::new("carrier").listen(address("SIP_PEER_TRUNK")?).rules(behaviour).tone_hz(600);
+    let mut phone = PeerConfig { account: account()?, ..PeerConfig::new("") }.proxy(address("SIP_PEER_PROXY")?);
     (carrier.rtp, phone.rtp) = (rtp, rtp);
     Ok((Peer::bind(phone).await?, Peer::bind(carrier).await?))
 }
@@ -48,27 +37,13 @@ async fn a_registered_phone_is_held_and_resumed_and_hung_up_by_the_carrier() -> 
     let out = phone.call("15551230001").await?;
     out.answered(SOON).await?;
     let incoming = carrier.next_incoming(SOON).await?;
-    assert_eq!(
-        out.rtp_until("carrier's tone", SOON, |r| r.toned > 20)
-            .await?
-            .heard_hz,
-        Some(600)
-    );
-    assert_eq!(
-        incoming
-            .rtp_until("phone's tone", SOON, |r| r.toned > 20)
-            .await?
-            .heard_hz,
-        Some(450)
-    );
+    assert_eq!(out.rtp_until("carrier's tone", SOON, |r| r.toned > 20).await?.heard_hz, Some(600));
+    assert_eq!(incoming.rtp_until("phone's tone", SOON, |r| r.toned > 20).await?.heard_hz, Some(450));
     out.hold();
     out.resume();
     let (heard, sent) = (incoming.rtp().received, out.rtp().received);
-    incoming
-        .rtp_until("audio after the hold", SOON, |r| r.received > heard + 50)
-        .await?;
-    out.rtp_until("audio after the hold", SOON, |r| r.received > sent + 50)
-        .await?;
+    incoming.rtp_until("audio after the hold", SOON, |r| r.received > heard + 50).await?;
+    out.rtp_until("audio after the hold", SOON, |r| r.received > sent + 50).await?;
     incoming.hang_up();
     assert_eq!(out.ended(SOON).await?.how, Ending::TheyHungUp);
     phone.register(0).await
@@ -81,17 +56,9 @@ async fn session_refreshes_are_answered() -> Outcome {
     let (phone, carrier) = pair(Behaviour::answer(Duration::ZERO), true).await?;
     let out = phone.call("15551230002").await?;
     let incoming = carrier.next_incoming(SOON).await?;
-    incoming
-        .wait_for("session refresh", Duration::from_mins(1), |p| {
-            (p.refreshes > 0).then_some(())
-        })
-        .await?;
+    incoming.wait_for("session refresh", Duration::from_mins(1), |p| (p.refreshes > 0).then_some(())).await?;
     let before = incoming.rtp().received;
-    incoming
-        .rtp_until("audio after the refresh", SOON, |r| {
-            r.received > before + 50
-        })
-        .await?;
+    incoming.rtp_until("audio after the refresh", SOON, |r| r.received > before + 50).await?;
     out.hang_up();
     assert_eq!(incoming.ended(SOON).await?.how, Ending::TheyHungUp);
     Ok(())
@@ -101,19 +68,9 @@ async fn session_refreshes_are_answered() -> Outcome {
 #[ignore = "needs Asterisk"]
 async fn fifty_calls_a_second_with_digest() -> Outcome {
     let (phones, carrier) = pair(Behaviour::answer(Duration::from_millis(50)), false).await?;
-    let report = run(
-        LoadConfig::new(vec![account()?], 50.0, 500),
-        &phones,
-        &carrier,
-    )
-    .await?;
+    let report = run(LoadConfig::new(vec![account()?], 50.0, 500), &phones, &carrier).await?;
     println!("{report}");
     assert_eq!(report.answered(), 500);
-    assert!(
-        report
-            .calls
-            .iter()
-            .all(|c| c.carrier_invites == 1 && c.authenticated_ns.is_some())
-    );
+    assert!(report.calls.iter().all(|c| c.carrier_invites == 1 && c.authenticated_ns.is_some()));
     Ok(())
 }

@@ -21,9 +21,7 @@ async fn registrar(qop: bool) -> Result<SocketAddr, PeerError> {
             if method == "ACK" {
                 continue;
             }
-            let proven = request
-                .header("Authorization")
-                .is_some_and(|a| verify(a, "agent1", "s3cret", method));
+            let proven = request.header("Authorization").is_some_and(|a| verify(a, "agent1", "s3cret", method));
             let status = match (proven, method) {
                 (false, _) => 401,
                 (true, "INVITE") => 486,
@@ -34,16 +32,9 @@ async fn registrar(qop: bool) -> Result<SocketAddr, PeerError> {
                 response.push(name, request.header(name).unwrap_or_default());
             }
             if status == 401 {
-                response.push(
-                    "WWW-Authenticate",
-                    Challenge::new("asterisk", "1763/ab==", qop).header(),
-                );
+                response.push("WWW-Authenticate", Challenge::new("asterisk", "1763/ab==", qop).header());
             }
-            if socket
-                .send_to(response.to_text().as_bytes(), remote)
-                .await
-                .is_err()
-            {
+            if socket.send_to(response.to_text().as_bytes(), remote).await.is_err() {
                 return;
             }
         }
@@ -54,28 +45,15 @@ async fn registrar(qop: bool) -> Result<SocketAddr, PeerError> {
 #[tokio::test]
 async fn the_right_password_registers_and_calls_with_and_without_qop() -> Result<(), PeerError> {
     for qop in [true, false] {
-        let phone = Peer::bind(
-            PeerConfig::new("agent1")
-                .password("s3cret")
-                .proxy(registrar(qop).await?),
-        )
-        .await?;
+        let phone = Peer::bind(PeerConfig::new("agent1").password("s3cret").proxy(registrar(qop).await?)).await?;
         phone.register(60).await?;
         phone.register(0).await?;
         assert_eq!(phone.log().count(Direction::Sent, "REGISTER"), 4);
         let call = phone.call("1555").await?;
         assert_eq!(call.ended(SOON).await?.how, Ending::Refused(486));
         let progress = call.progress();
-        assert!(
-            progress
-                .authenticated_ns
-                .is_some_and(|at| at > progress.invited_ns)
-        );
-        let invites: Vec<_> = call
-            .messages()
-            .into_iter()
-            .filter(|e| e.is("INVITE"))
-            .collect();
+        assert!(progress.authenticated_ns.is_some_and(|at| at > progress.invited_ns));
+        let invites: Vec<_> = call.messages().into_iter().filter(|e| e.is("INVITE")).collect();
         assert_eq!(invites.len(), 2);
         assert_eq!(invites[0].from_tag(), invites[1].from_tag());
         assert_ne!(invites[0].branch(), invites[1].branch());
@@ -85,16 +63,8 @@ async fn the_right_password_registers_and_calls_with_and_without_qop() -> Result
 
 #[tokio::test]
 async fn a_wrong_password_is_tried_once() -> Result<(), PeerError> {
-    let phone = Peer::bind(
-        PeerConfig::new("agent1")
-            .password("wrong")
-            .proxy(registrar(true).await?),
-    )
-    .await?;
-    assert!(matches!(
-        phone.register(60).await,
-        Err(PeerError::Unauthorized)
-    ));
+    let phone = Peer::bind(PeerConfig::new("agent1").password("wrong").proxy(registrar(true).await?)).await?;
+    assert!(matches!(phone.register(60).await, Err(PeerError::Unauthorized)));
     let call = phone.dial(Dial::to("1555"))?;
     assert_eq!(call.ended(SOON).await?.how, Ending::Refused(401));
     assert_eq!(phone.log().count(Direction::Sent, "INVITE"), 2);

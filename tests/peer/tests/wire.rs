@@ -25,13 +25,7 @@ impl Wire {
     fn request(&self, method: &str, cseq: u32, to_tag: Option<&str>) -> Message {
         let to = to_tag.map_or(String::new(), |tag| format!(";tag={tag}"));
         Message::request(method, "sip:1555@127.0.0.1")
-            .with(
-                "Via",
-                format!(
-                    "SIP/2.0/UDP {};rport;branch=z9hG4bK{method}{cseq}",
-                    self.addr
-                ),
-            )
+            .with("Via", format!("SIP/2.0/UDP {};rport;branch=z9hG4bK{method}{cseq}", self.addr))
             .with("From", "\"A, B\" <sip:me@x>;tag=mine")
             .with("To", format!("<sip:1555@x>{to}"))
             .with("Call-ID", "one")
@@ -56,18 +50,13 @@ impl Wire {
                 }
             }
         };
-        tokio::time::timeout(SOON, search)
-            .await
-            .map_err(|_| PeerError::Timeout("message"))?
+        tokio::time::timeout(SOON, search).await.map_err(|_| PeerError::Timeout("message"))?
     }
 
     async fn answer_to(&self, message: &Message) -> Result<Option<u16>, PeerError> {
         self.send(message).await?;
         let cseq = message.cseq();
-        Ok(self
-            .until(|m| m.cseq() == cseq && m.status().is_some_and(|s| s >= 200))
-            .await?
-            .status())
+        Ok(self.until(|m| m.cseq() == cseq && m.status().is_some_and(|s| s >= 200)).await?.status())
     }
 }
 
@@ -77,10 +66,7 @@ async fn repetitions_are_answered_alike_and_the_callee_hangs_up_along_the_route(
     let wire = Wire::to(&peer).await?;
     let invite = wire
         .request("INVITE", 7, None)
-        .with(
-            "Record-Route",
-            format!("<sip:{};lr>, <sip:far.invalid;lr>", wire.addr),
-        )
+        .with("Record-Route", format!("<sip:{};lr>, <sip:far.invalid;lr>", wire.addr))
         .with("Supported", "timer")
         .with("Session-Expires", "90");
     wire.send(&invite).await?;
@@ -97,19 +83,9 @@ async fn repetitions_are_answered_alike_and_the_callee_hangs_up_along_the_route(
     wire.send(&wire.request("ACK", 7, tag)).await?;
     call.wait_for("ACK", SOON, |p| p.confirmed_ns).await?;
 
-    assert_eq!(
-        wire.answer_to(&wire.request("UPDATE", 8, tag)).await?,
-        Some(200)
-    );
-    assert_eq!(
-        wire.answer_to(&wire.request("OPTIONS", 9, tag)).await?,
-        Some(200)
-    );
-    assert_eq!(
-        wire.answer_to(&wire.request("BYE", 10, Some("unknown")))
-            .await?,
-        Some(481)
-    );
+    assert_eq!(wire.answer_to(&wire.request("UPDATE", 8, tag)).await?, Some(200));
+    assert_eq!(wire.answer_to(&wire.request("OPTIONS", 9, tag)).await?, Some(200));
+    assert_eq!(wire.answer_to(&wire.request("BYE", 10, Some("unknown"))).await?, Some(481));
     assert_eq!(call.progress().refreshes, 1);
 
     call.hang_up();
@@ -127,21 +103,10 @@ async fn strangers_get_an_answer_and_noise_gets_none() -> Outcome {
     let wire = Wire::to(&peer).await?;
     wire.socket.send(b"\r\n\r\n").await?;
     wire.socket.send(b"\xff\xfe not SIP").await?;
-    peer.log()
-        .wait_for("noise", SOON, |l| (l.malformed() == 1).then_some(()))
-        .await?;
-    assert_eq!(
-        wire.answer_to(&wire.request("OPTIONS", 1, None)).await?,
-        Some(200)
-    );
-    assert_eq!(
-        wire.answer_to(&wire.request("CANCEL", 2, None)).await?,
-        Some(481)
-    );
-    assert_eq!(
-        wire.answer_to(&wire.request("SUBSCRIBE", 3, None)).await?,
-        Some(405)
-    );
+    peer.log().wait_for("noise", SOON, |l| (l.malformed() == 1).then_some(())).await?;
+    assert_eq!(wire.answer_to(&wire.request("OPTIONS", 1, None)).await?, Some(200));
+    assert_eq!(wire.answer_to(&wire.request("CANCEL", 2, None)).await?, Some(481));
+    assert_eq!(wire.answer_to(&wire.request("SUBSCRIBE", 3, None)).await?, Some(405));
     Ok(())
 }
 
@@ -151,14 +116,8 @@ async fn reasons_of_the_other_side_are_kept() -> Outcome {
     let wire = Wire::to(&peer).await?;
     wire.send(&wire.request("INVITE", 1, None)).await?;
     wire.until(|m| m.status() == Some(180)).await?;
-    let mut cancel = wire
-        .request("CANCEL", 1, None)
-        .with("Reason", "Q.850;cause=26");
-    assert_eq!(
-        wire.answer_to(&cancel).await?,
-        Some(481),
-        "a CANCEL with another branch"
-    );
+    let mut cancel = wire.request("CANCEL", 1, None).with("Reason", "Q.850;cause=26");
+    assert_eq!(wire.answer_to(&cancel).await?, Some(481), "a CANCEL with another branch");
     cancel = Message::parse(&cancel.to_text().replace("z9hG4bKCANCEL1", "z9hG4bKINVITE1"))?;
     assert_eq!(wire.answer_to(&cancel).await?, Some(200));
     let end = peer.next_incoming(SOON).await?.ended(SOON).await?;
