@@ -47,7 +47,7 @@ async fn refused(world: &mut World, status: u16, end: &str) {
     // The agent must first hear or see why: nothing ends that leg but we.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(world.client.probe(&agent).await, Ok(ListedState::Ringing));
-    world.must(&world.hang_up(&agent, 17)).await;
+    world.must(&World::hang_up(&agent, 17)).await;
     assert_eq!(world.phone_sees().await, "486");
     assert_eq!(world.invites(), 1);
 }
@@ -83,7 +83,7 @@ pub async fn early_media_before_the_answer(world: &mut World) {
     let (customer, agent) = (world.customer(), world.agent.clone().expect("an agent"));
     world.until(&agent, "up").await;
     assert_eq!(world.told(&customer), ["started", "dial began", "early media", "up"]);
-    world.must(&world.hang_up(&customer, 16)).await;
+    world.must(&World::hang_up(&customer, 16)).await;
     world.until(&customer, "destroyed 16 -").await;
 }
 
@@ -122,7 +122,7 @@ pub async fn orders_given_twice(world: &mut World) {
     world.until(&customer, "up").await;
     assert_eq!(world.run(&dial).await, Carried::Refused { status: 409 });
     assert_eq!(world.invites(), 1);
-    let hang_up = world.hang_up(&customer, 16);
+    let hang_up = World::hang_up(&customer, 16);
     world.must(&hang_up).await;
     world.until(&customer, "destroyed 16 -").await;
     world.must(&hang_up).await;
@@ -157,7 +157,7 @@ pub async fn a_phone_sees_why_it_is_turned_away(world: &mut World) {
     {
         world.agent = None;
         let agent = world.phone_dials().await;
-        world.must(&world.hang_up(&agent, cause)).await;
+        world.must(&World::hang_up(&agent, cause)).await;
         assert_eq!(world.phone_sees().await, status, "cause {cause}");
         world.until(&agent, "left").await;
         assert_eq!(world.told(&agent), ["is hung up", "left"], "not followed to its end, unless asked");
@@ -209,7 +209,7 @@ pub async fn probes_and_listings(world: &mut World) {
     world.must(&Command::DestroyBridge { bridge: world.bridge() }).await;
     assert!(!world.client.list_bridges().await.expect("bridges").contains(&world.bridge()));
     assert_eq!(world.client.probe(&customer).await, Ok(ListedState::Up), "a leg outlives its bridge");
-    world.must(&world.hang_up(&customer, 16)).await;
+    world.must(&World::hang_up(&customer, 16)).await;
     world.until_gone(&agent).await;
 }
 
@@ -218,7 +218,7 @@ pub async fn an_announcement_before_the_answer(world: &mut World) {
     world.must(&Command::Play { channel: agent.clone(), prompt: "daily-limit" }).await;
     world.until(&agent, "played").await;
     assert_eq!(world.client.probe(&agent).await, Ok(ListedState::Ringing), "not answered by it");
-    world.must(&world.hang_up(&agent, 21)).await;
+    world.must(&World::hang_up(&agent, 21)).await;
     assert_eq!(world.phone_sees().await, "403");
     world.until(&agent, "left").await;
     assert_eq!(world.told(&agent), ["played", "is hung up", "left"]);
@@ -236,7 +236,7 @@ pub async fn what_is_gone_is_gone(world: &mut World) {
     assert_eq!(world.run(&join).await, refused(404));
     world.must(&Command::CreateBridge { bridge: bridge.clone() }).await;
     assert_eq!(world.run(&join).await, refused(400));
-    world.must(&world.hang_up(&channel, 16)).await;
+    world.must(&World::hang_up(&channel, 16)).await;
     assert_eq!(world.client.probe(&channel).await, Ok(ListedState::Gone));
     assert_eq!(world.client.subscribe_channel(&channel).await, refused(422));
     world.must(&Command::DestroyBridge { bridge }).await;
@@ -283,7 +283,7 @@ pub async fn click_to_call(world: &mut World) {
     world.agent = Some(agent.clone());
     world.dial(5).await;
     world.until(&customer, "up").await;
-    world.must(&world.hang_up(&agent, 16)).await;
+    world.must(&World::hang_up(&agent, 16)).await;
     tokio::time::timeout(SOON, world.until_gone(&customer)).await.expect("ended with the agent");
     world.until(&agent, "destroyed 16 -").await;
     world.until(&customer, "left").await;
