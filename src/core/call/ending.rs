@@ -101,11 +101,13 @@ impl Call {
         out: &mut Outbox,
     ) {
         let unheard = matches!(self.customer, CustomerOrder::Dialled | CustomerOrder::InDoubt | CustomerOrder::Unheard);
+        let mut estimated = estimated;
         if let (Some(at), None, true) = (self.record.customer_dialled_at, self.record.invite_sent_at, unheard)
             && disposition != Disposition::UnknownOutcome
         {
             // It may have left, and what may have left is counted.
             self.note(Fact::InviteSent { at }, out);
+            estimated = true;
         }
         self.note(Fact::Settled { at: moment.now, disposition, estimated }, out);
         out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });

@@ -179,8 +179,11 @@ impl Call {
                 {
                     // Asterisk said that it dialled, and the event that says when was lost.
                     let at = self.record.customer_dialled_at.unwrap_or(at);
+                    self.guessed = true;
                     self.note(Fact::InviteSent { at }, out);
                 }
+                let sip_code =
+                    sip_code.filter(|_| self.record.hung_up_by.is_some() || !is_local_timeout(cause, sip_code));
                 if self.record.hung_up_by.is_none() {
                     self.note(Fact::HangupAsked { at, by: Party::System }, out);
                 }
@@ -287,6 +290,12 @@ impl Call {
                 }
             }
             // Half joined is not joined: a leg outside the bridge must never be answered.
+            // The agent's channel is gone, and its end is still on its way to us.
+            CommandKind::Join
+                if matches!(self.phase(), Phase::Deciding { .. }) && outcome == (Carried::Refused { status: 404 }) =>
+            {
+                self.on_gone(Leg::Agent, moment.now, None, None, moment, out);
+            }
             CommandKind::Join => {
                 self.not_dialled();
                 self.give_up(moment, out);
@@ -308,4 +317,9 @@ impl Call {
             CommandKind::Other => {}
         }
     }
+}
+
+/// Asterisk's own ring time-out names a SIP status (480) that nobody sent; measured on 22.10.
+fn is_local_timeout(cause: Option<u16>, sip_code: Option<u16>) -> bool {
+    (cause, sip_code) == (Some(19), Some(480))
 }
