@@ -177,8 +177,8 @@ fn nobody_is_named(floor: &Floor) {
         for entry in log.filter(Entry::received) {
             let text = entry.text.to_lowercase();
             let names = [CANARY_NAME, "Wilhelmina", "Acme"].map(str::to_lowercase);
-            let named = names.iter().chain(&floor.endpoints).find(|name| text.contains(name.as_str()));
-            assert_eq!(named, None, "the carrier was told {}", entry.text);
+            let told = names.iter().chain(&floor.endpoints).find(|name| text.contains(name.as_str()));
+            assert_eq!(told, None, "the carrier was told {}", entry.text);
         }
     }
 }

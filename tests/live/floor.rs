@@ -268,7 +268,15 @@ fn rules(behaviour: &Arc<Mutex<Manners>>) -> Rules {
 
 async fn peer_at(user: &str, address: SocketAddr, rules: Rules) -> Peer {
     let config = PeerConfig::new(user).listen(address).tone_hz(CARRIER_HZ).rules(rules);
-    Peer::bind(config).await.unwrap_or_else(|error| panic!("{user} at {address}: {error}"))
+    let deadline = Instant::now() + SOON;
+    loop {
+        match Peer::bind(config.clone()).await {
+            Ok(peer) => return peer,
+            // Another program's media may have the port for a moment.
+            Err(error) => assert!(Instant::now() < deadline, "{user} at {address}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn fresh_database(servers: &Servers, database: &str) -> PgPool {
