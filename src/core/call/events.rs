@@ -192,7 +192,8 @@ impl Call {
                     && self.record.invite_sent_at.is_none();
                 // A cause would say that nothing was dialled, and that is not known.
                 let (cause, sip_code) = if lost { (None, None) } else { (cause, sip_code) };
-                self.guessed |= lost;
+                // An answer may have been missed.
+                self.guessed |= lost || self.blind;
                 self.note(Fact::LegEnded { at, leg, cause, sip_code }, out);
                 let cause = match leg {
                     Leg::Customer => HangupCause::passed_on(cause),

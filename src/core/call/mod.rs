@@ -32,10 +32,12 @@ pub struct Call {
     early: Option<Early>,
     /// What Asterisk was told about the customer's channel.
     customer: CustomerOrder,
-    /// Since when the agent's and the customer's channel, if we made them, are known to exist. A listing that began before
+    /// Since when the agent's and the customer's channel are known to exist, by our clock. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
     customer_made_at: Option<Timestamp>,
+    /// Events were missed, and no listing has shown since how things stand.
+    blind: bool,
     /// Something was learned from a listing instead of an event, so its time is a guess.
     guessed: bool,
     /// The agent of a refused call is gone, or was given up; nothing is recorded of it any more.
@@ -89,9 +91,12 @@ impl Call {
         name: &ChannelName,
         dialled: Dialled,
         at: Timestamp,
+        now: Timestamp,
     ) -> Self {
         let endpoint = name.endpoint();
         let mut call = Self::empty(id, dialled, endpoint);
+        // By our clock, as the listings: Asterisk's may be another.
+        call.agent_made_at = Some(now);
         call.record.fold(&Fact::Requested { at, origin: Origin::Phone, agent_channel: Some(channel) });
         call
     }
@@ -124,6 +129,7 @@ impl Call {
             (Some(_), Some(_), None) => CustomerOrder::Unheard,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
+        call.blind = true;
         call.agent_made_at = Some(Timestamp::MIN);
         call.customer_made_at = Some(Timestamp::MIN);
         call.record = record;
@@ -143,6 +149,7 @@ impl Call {
             customer: CustomerOrder::None,
             agent_made_at: None,
             customer_made_at: None,
+            blind: false,
             guessed: false,
             announced: false,
         }
@@ -162,9 +169,8 @@ impl Call {
     pub(in crate::core) fn channels_known_at(&self, at: Timestamp) -> Vec<(Leg, ChannelId)> {
         let record = &self.record;
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
-        // A phone that called was there before we heard of it.
-        let agent_since = if self.record.agent_was_called() { self.agent_made_at } else { record.requested_at };
-        let agent = record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
+        let agent =
+            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(self.agent_made_at));
         let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
@@ -181,12 +187,14 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        self.blind = false;
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
         self.on_probed(leg, state, moment.now, moment, out);
     }
 
     /// Events are missed from now on.
     pub(in crate::core) fn on_deaf(&mut self) {
+        self.blind = true;
         let open = self.record.customer_dialled_at.is_some() && self.record.customer_ended_at.is_none();
         if open && self.record.invite_sent_at.is_none() {
             self.customer = match self.customer {
