@@ -231,7 +231,7 @@ impl World {
         let event = event.unwrap_or_else(|_| panic!("nothing more is told after {:?}", self.told)).expect("a socket");
         match event {
             SocketEvent::Event(Translated::Input(Input::Channel { channel, event, .. })) => {
-                let word = word(&event);
+                let word = word(event);
                 let last = self.told.iter().rev().find(|(known, _)| *known == channel).map(|(_, word)| word);
                 // Two messages say the same of one moment.
                 if last != Some(&word) {
@@ -299,7 +299,7 @@ fn behaviour(end: FarEnd) -> Behaviour {
     }
 }
 
-fn word(event: &ChannelEvent) -> String {
+fn word(event: ChannelEvent) -> String {
     match event {
         ChannelEvent::Started => "started".to_owned(),
         ChannelEvent::DialBegan => "dial began".to_owned(),
