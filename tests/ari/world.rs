@@ -311,7 +311,7 @@ fn word(event: ChannelEvent) -> String {
         ChannelEvent::Left => "left".to_owned(),
         ChannelEvent::Destroyed { cause, sip_code } => {
             let number = |n: Option<u16>| n.map_or("-".to_owned(), |n| n.to_string());
-            format!("destroyed {} {}", number(*cause), number(*sip_code))
+            format!("destroyed {} {}", number(cause), number(sip_code))
         }
         ChannelEvent::Played => "played".to_owned(),
         ChannelEvent::Probed(_) => "probed".to_owned(),
