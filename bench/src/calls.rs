@@ -5,7 +5,7 @@ use crate::daemon::Running;
 use crate::database::{Database, Floor};
 use crate::report::{self, Report, cell, median, quantiles, say};
 use crate::settings::Settings;
-use crate::usage::{Used, Watch, together};
+use crate::usage::{Used, Watch, cpu_seconds, together};
 use anyhow::Context as _;
 use cordboard::ari::{AriClient, AriConfig};
 use secrecy::SecretString;
@@ -129,7 +129,7 @@ impl World {
             let there = client.list_endpoints().await.context("Asterisk")?;
             let there = there.iter().filter(|(name, _)| self.agents.iter().any(|a| a.user == name.as_ref())).count();
             if there == self.agents.len() {
-                return Ok(());
+                return self.wait_for_silence(began).await;
             }
             anyhow::ensure!(
                 began.elapsed() < Duration::from_secs(120),
@@ -139,6 +139,26 @@ impl World {
             );
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    /// Each account keeps Asterisk busy for a while after it was made.
+    async fn wait_for_silence(&self, began: Instant) -> anyhow::Result<()> {
+        let at_first = cpu_seconds(self.asterisk_pid);
+        let mut last = at_first;
+        let mut calm = 0;
+        while calm < 2 && began.elapsed() < Duration::from_secs(180) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = cpu_seconds(self.asterisk_pid);
+            calm = if now - last < 0.05 { calm + 1 } else { 0 };
+            last = now;
+        }
+        say(&format!(
+            "calls: {} accounts took {:.1} s and {:.1} s of Asterisk's processor time",
+            self.agents.len(),
+            began.elapsed().as_secs_f64() - 2.0,
+            last - at_first
+        ));
+        Ok(())
     }
 
     async fn warm_up(&mut self) -> anyhow::Result<()> {

@@ -52,6 +52,11 @@ pub fn parent(pid: u32) -> Option<u32> {
     process(pid).map(|process| process.parent)
 }
 
+/// s that a process used so far.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    process(pid).map_or(0.0, |process| process.own)
+}
+
 fn tree(root: u32, table: &Table) -> BTreeSet<u32> {
     let mut found = BTreeSet::from([root]);
     loop {

@@ -71,7 +71,7 @@ impl Engine {
             Input::AgentDialled { call, channel, name, dialled, at } => {
                 let refused = self.draining && !dialled.emergency;
                 self.agents.insert(channel.clone(), call);
-                self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at));
+                self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at, now));
                 self.with(call, now, &mut out, |call, moment, out| {
                     if refused { call.refuse(RefusalReason::Draining, moment, out) } else { call.begin(moment, out) }
                 });

@@ -79,7 +79,9 @@ async fn row_is_the_fold_of_its_facts(floor: &Floor, call: &CallRow) {
     assert_eq!((call.ring_ms, call.talk_ms), (record.ring_ms(), record.talk_ms()), "{facts:#?}");
     // An agent may be gone before the decision comes, so the end stands for itself.
     let forth = [call.requested_at, call.decided_at, call.invite_sent_at, call.ringing_at, call.answered_at];
-    for moments in [&forth[..], &[call.requested_at, call.ended_at, call.settled_at], &[call.answered_at, call.ended_at]] {
+    for moments in
+        [&forth[..], &[call.requested_at, call.ended_at, call.settled_at], &[call.answered_at, call.ended_at]]
+    {
         let moments: Vec<Timestamp> = moments.iter().copied().flatten().collect();
         // Times of Asterisk and of the daemon, on one machine: they may differ by a tick.
         let tick = jiff::SignedDuration::from_millis(10);
@@ -114,7 +116,8 @@ fn carrier_saw_what_is_recorded(floor: &Floor, calls: &[CallRow]) {
         for invite in log.invites() {
             let wanted = |call: &&CallRow| is_of(call, &invite);
             let found = unseen.iter().position(wanted);
-            let call = unseen.remove(found.unwrap_or_else(|| panic!("an INVITE that no call accounts for: {invite}\n{calls:#?}")));
+            let call = unseen
+                .remove(found.unwrap_or_else(|| panic!("an INVITE that no call accounts for: {invite}\n{calls:#?}")));
             let presented = call.presented.map(|number| number.to_string());
             assert_eq!(invite.from_user(), presented.as_deref(), "From of {invite}");
             assert_eq!(invite.pai_user(), presented.as_deref(), "P-Asserted-Identity of {invite}");
@@ -174,8 +177,8 @@ fn nobody_is_named(floor: &Floor) {
         for entry in log.filter(Entry::received) {
             let text = entry.text.to_lowercase();
             let names = [CANARY_NAME, "Wilhelmina", "Acme"].map(str::to_lowercase);
-            let named = names.iter().chain(&floor.endpoints).find(|name| text.contains(name.as_str()));
-            assert_eq!(named, None, "the carrier was told {}", entry.text);
+            let told = names.iter().chain(&floor.endpoints).find(|name| text.contains(name.as_str()));
+            assert_eq!(told, None, "the carrier was told {}", entry.text);
         }
     }
 }

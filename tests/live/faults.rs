@@ -210,6 +210,9 @@ fn the_database_stops_in_mid_call_and_the_end_is_recorded_when_it_is_back() {
         floor.servers.stop_postgres();
         they_talk(&call, &customer).await;
         let refused = ann.call("+14155550102").await;
+        let first = refused.provisional(SOON).await.expect("the announcement");
+        let after = Duration::from_nanos(first.at_ns - refused.progress().invited_ns);
+        assert!(after < Duration::from_millis(2500), "the agent heard nothing for {after:?}");
         hears(&refused, RefusalReason::StoreUnavailable.prompt(), 503).await;
         they_talk(&call, &customer).await;
         call.hang_up();

@@ -84,7 +84,8 @@ pub fn live(scenario: impl AsyncFnOnce(&mut Floor)) {
 pub fn live_with(set: impl FnOnce(&mut Settings), scenario: impl AsyncFnOnce(&mut Floor)) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let servers = servers();
         let mut settings = Settings { ari: servers.ari, emergency: None, calls: "" };
@@ -110,7 +111,8 @@ impl Floor {
         let otherwise = Behaviour::answer(Duration::from_millis(200));
         let behaviour = Arc::new(Mutex::new(Manners { of: HashMap::new(), otherwise }));
         let carrier = peer_at("carrier", servers.carrier, rules(&behaviour)).await;
-        let emergency = peer_at("emergency", servers.emergency, Behaviour::answer(Duration::from_millis(100)).into()).await;
+        let emergency =
+            peer_at("emergency", servers.emergency, Behaviour::answer(Duration::from_millis(100)).into()).await;
         let decoy = Peer::bind(PeerConfig::new("decoy").without_rtp()).await.expect("a decoy");
         seed(&pool).await;
         let mut daemon = Daemon::start(servers, &database, &settings);
@@ -183,7 +185,8 @@ impl Floor {
 
     /// A phone of an account, not registered yet.
     pub async fn device(&self, agent: Uuid, endpoint: &str, rules: impl Into<Rules>) -> Phone {
-        let config = PeerConfig::new(endpoint).password(PASSWORD).proxy(self.servers.sip).tone_hz(PHONE_HZ).rules(rules);
+        let config =
+            PeerConfig::new(endpoint).password(PASSWORD).proxy(self.servers.sip).tone_hz(PHONE_HZ).rules(rules);
         let peer = Peer::bind(config).await.expect("a phone");
         Phone { peer, endpoint: endpoint.to_owned(), agent }
     }
@@ -265,7 +268,15 @@ fn rules(behaviour: &Arc<Mutex<Manners>>) -> Rules {
 
 async fn peer_at(user: &str, address: SocketAddr, rules: Rules) -> Peer {
     let config = PeerConfig::new(user).listen(address).tone_hz(CARRIER_HZ).rules(rules);
-    Peer::bind(config).await.unwrap_or_else(|error| panic!("{user} at {address}: {error}"))
+    let deadline = Instant::now() + SOON;
+    loop {
+        match Peer::bind(config.clone()).await {
+            Ok(peer) => return peer,
+            // Another program's media may have the port for a moment.
+            Err(error) => assert!(Instant::now() < deadline, "{user} at {address}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn fresh_database(servers: &Servers, database: &str) -> PgPool {

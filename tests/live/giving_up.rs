@@ -27,27 +27,31 @@ fn the_customers_phone_stops_ringing_when_the_agent_gives_up() {
 }
 
 #[test]
-fn fifty_calls_given_up_within_moments_leave_nobody_ringing_and_count_what_the_carrier_saw() {
+fn sixty_calls_given_up_within_moments_leave_nobody_ringing_and_count_what_the_carrier_saw() {
     live(async |floor| {
         floor.carrier_does(Behaviour::RingForever);
         let ann = floor.phone("ann", &["+12025550150"]).await;
-        for i in 0..50_u32 {
+        for i in 0..60_u32 {
             let call = ann.call(&format!("+141555501{i:02}")).await;
-            // From before the challenge to after the ringing, each moment at least once.
-            tokio::time::sleep(Duration::from_millis(u64::from(i * 7 % 50))).await;
+            // From before the challenge to after the ringing: every moment of the first 20 ms, then 30 ms in larger steps.
+            tokio::time::sleep(Duration::from_micros(u64::from(if i < 40 { i * 500 } else { i * 1500 - 40_000 })))
+                .await;
             call.cancel();
             call.ended(SOON).await.expect("an end");
         }
         crate::check::nothing_is_left(floor).await;
         let log = floor.carrier.log();
         let calls = floor.calls_when("settled", |calls| calls.iter().all(|call| call.settled_at.is_some())).await;
-        println!("{} calls reached the daemon, {} the carrier", calls.len(), log.invites().len());
         assert!(calls.len() >= 20 && !log.invites().is_empty(), "the moments were badly chosen");
         for invite in log.invites() {
             assert_eq!(log.final_status(invite.call_id()), Some(487), "left ringing: {invite}");
         }
         for call in calls {
-            assert_eq!(call.disposition, Some(Disposition::Cancelled), "{call:#?}");
+            assert_eq!(
+                (call.disposition, call.hung_up_by),
+                (Some(Disposition::Cancelled), Some(Party::Agent)),
+                "{call:#?}"
+            );
         }
     });
 }

@@ -12,6 +12,7 @@ mod servers;
 
 mod accounts;
 mod click_to_call;
+mod controls;
 mod emergency;
 mod faults;
 mod giving_up;

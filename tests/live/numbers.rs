@@ -14,7 +14,8 @@ fn six_calls_over_three_numbers_take_each_twice_in_turn() {
             call.hang_up();
             floor.settled(i + 1).await;
         }
-        let presented: Vec<_> = floor.carrier.log().invites().iter().map(|e| e.from_user().map(str::to_owned)).collect();
+        let presented: Vec<_> =
+            floor.carrier.log().invites().iter().map(|e| e.from_user().map(str::to_owned)).collect();
         let (first, second) = presented.split_at(3);
         assert_eq!(first, second, "not in turn");
         let mut used: Vec<_> = first.iter().flatten().map(String::as_str).collect();

@@ -138,11 +138,8 @@ fn nobody_picks_up_the_carrier_is_silent_or_nothing_listens_there() {
                 .await;
             floor.customer_does("+14155550101", Behaviour::RingForever);
             floor.customer_does("+14155550102", Behaviour::Silent);
-            let calls = [
-                ann.call("+14155550101").await,
-                bob.call("+14155550102").await,
-                cid.call("+14155550103").await,
-            ];
+            let calls =
+                [ann.call("+14155550101").await, bob.call("+14155550102").await, cid.call("+14155550103").await];
             for call in &calls {
                 assert_eq!(call.ended(Duration::from_secs(25)).await.expect("an end").how, Ending::Refused(480));
             }

@@ -34,7 +34,9 @@ impl Proxy {
                 }
                 let _ = (near.set_nodelay(true), far.set_nodelay(true));
                 for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (Ok(from), Ok(to), Ok(kept)) = (from.try_clone(), to.try_clone(), from.try_clone()) else { continue };
+                    let (Ok(from), Ok(to), Ok(kept)) = (from.try_clone(), to.try_clone(), from.try_clone()) else {
+                        continue;
+                    };
                     state.connections.push(kept);
                     thread::spawn(move || pass(from, to));
                 }

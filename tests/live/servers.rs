@@ -46,19 +46,8 @@ impl Servers {
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
         fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
-        let servers = Self {
-            dir,
-            program,
-            sip,
-            ari,
-            carrier,
-            emergency,
-            http,
-            postgres,
-            https,
-            rtp,
-            _watchdog: watchdog,
-        };
+        let servers =
+            Self { dir, program, sip, ari, carrier, emergency, http, postgres, https, rtp, _watchdog: watchdog };
         servers.run();
         servers
     }
@@ -173,11 +162,9 @@ fn watchdog(dir: &Path) -> Child {
 }
 
 fn asterisk_is_here() -> bool {
-    let cache = std::env::var_os("CORDBOARD_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-        let home = std::env::var_os("HOME").unwrap_or_default();
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        cache.unwrap_or_else(|| Path::new(&home).join(".cache")).join("cordboard")
-    });
+    let directory = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let home = || directory("XDG_CACHE_HOME").unwrap_or_else(|| directory("HOME").unwrap_or_default().join(".cache"));
+    let cache = directory("CORDBOARD_CACHE").unwrap_or_else(|| home().join("cordboard"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
     cache.join("asterisk-sid/stamp").exists()

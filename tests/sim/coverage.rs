@@ -35,19 +35,6 @@ impl Coverage {
             }
         }
     }
-
-    /// Pairs that never met, of those that can.
-    pub fn holes(&self) -> Vec<String> {
-        let mut holes = Vec::new();
-        for (fault, counts) in &self.met {
-            for (phase, count) in PHASES.iter().zip(counts).take(7) {
-                if *count == 0 {
-                    holes.push(format!("{fault} × {phase}"));
-                }
-            }
-        }
-        holes
-    }
 }
 
 impl fmt::Display for Coverage {

@@ -2,7 +2,8 @@
 //! everything that can go wrong with them.
 
 use crate::store::Ask;
-use crate::world::{Job, Next, Queue, RESYNC_EVERY, World, settings, time};
+use crate::world::{Choice, Job, Next, Queue, World, time};
+use cordboard::core::call::Call;
 use cordboard::core::command::{Command, CommandKind};
 use cordboard::core::engine::{Engine, Outbox};
 use cordboard::core::fact::Origin;
@@ -39,7 +40,7 @@ impl World {
                 }
             }
             Next::Answered { daemon, queue, command, outcome } => self.answered(daemon, queue, &command, outcome),
-            Next::Commit { daemon, ask, choice } => self.commit(daemon, *ask, choice),
+            Next::Commit { daemon, ask, choice } => self.commit(daemon, &ask, choice),
             Next::Written { daemon } => self.written(daemon),
             Next::CutSocket => self.cut_socket(),
             Next::Lost { daemon, socket } => {
@@ -104,27 +105,30 @@ impl World {
         let mut batches: Vec<(CallId, VecDeque<Command>)> = Vec::new();
         for (call, command) in out.commands {
             self.note(|| format!("    do {command:?}"));
-            match command {
-                Command::Admit { endpoint, dialled } => {
-                    let record = self.engine.as_ref().and_then(|engine| engine.call(call)).map(|call| call.record());
-                    let Some(record) = record else { continue };
-                    let ask = Ask {
-                        call,
-                        endpoint,
-                        destination: dialled.raw.parse().expect("a number"),
-                        origin: record.origin.unwrap_or(Origin::Phone),
-                        agent_channel: record.agent_channel.clone(),
-                        requested_at: record.requested_at.expect("requested"),
-                    };
-                    self.admit(ask);
-                }
-                Command::Enter { .. } | Command::Reply { .. } => {}
-                // The control without strays: what belongs to no open call is left alone.
-                _ if !self.options.strays && !known.contains(&call) => {}
-                command => match batches.last_mut() {
-                    Some((last, batch)) if *last == call => batch.push_back(command),
-                    Some(_) | None => batches.push((call, VecDeque::from([command]))),
-                },
+            if let Command::Admit { endpoint, dialled } = command {
+                let record = self.engine.as_ref().and_then(|engine| engine.call(call)).map(Call::record);
+                let Some(record) = record else { continue };
+                let ask = Ask {
+                    call,
+                    endpoint,
+                    destination: dialled.raw.parse().expect("a number"),
+                    origin: record.origin.unwrap_or(Origin::Phone),
+                    agent_channel: record.agent_channel.clone(),
+                    requested_at: record.requested_at.expect("requested"),
+                };
+                self.admit(ask);
+                continue;
+            }
+            // The control without strays: what belongs to no open call is left alone.
+            let left_alone = !self.options.strays && !known.contains(&call);
+            if left_alone || matches!(command, Command::Enter { .. } | Command::Reply { .. }) {
+                continue;
+            }
+            if batches.last().is_none_or(|(last, _)| *last != call) {
+                batches.push((call, VecDeque::new()));
+            }
+            if let Some((_, batch)) = batches.last_mut() {
+                batch.push_back(command);
             }
         }
         for (call, batch) in batches {
@@ -155,18 +159,21 @@ impl World {
             let input = Input::Decided { call, verdict: Verdict::Unavailable, at };
             return self.after(wait, Next::Input { daemon, input: Box::new(input) });
         }
-        let choice = self.options.naive_store.then(|| self.store.free());
+        let choice = if self.options.naive_store { Choice::AsSeen(self.store.free()) } else { Choice::Now };
         self.after(wait, Next::Commit { daemon, ask: Box::new(ask), choice });
     }
 
-    fn commit(&mut self, daemon: u32, ask: Ask, choice: Option<Option<usize>>) {
+    fn commit(&mut self, daemon: u32, ask: &Ask, choice: Choice) {
         // A transaction of a dead daemon ends with its connection, unless its commit was under way already.
         if daemon != self.daemon || self.engine.is_none() {
             return;
         }
-        let choice = choice.unwrap_or_else(|| self.store.free());
+        let choice = match choice {
+            Choice::Now => self.store.free(),
+            Choice::AsSeen(choice) => choice,
+        };
         let at = time(self.now);
-        let verdict = self.store.admit(&ask, choice, at);
+        let verdict = self.store.admit(ask, choice, at);
         let input = Input::Decided { call: ask.call, verdict, at };
         let wait = self.dice.between(100, 3 * MILLI);
         self.after(wait, Next::Input { daemon, input: Box::new(input) });
@@ -354,104 +361,5 @@ impl World {
         for queue in waiting {
             self.proceed(queue);
         }
-    }
-
-    fn cut_socket(&mut self) {
-        if !self.hearing {
-            return;
-        }
-        // Half of the outages are black holes: Asterisk goes on as if somebody listened.
-        let hole = self.dice.permille(500);
-        self.fault_for_all(if hole { "socket silent" } else { "socket cut" });
-        self.hearing = false;
-        if !hole {
-            self.asterisk.disconnect();
-        }
-        let (daemon, socket) = (self.daemon, self.socket);
-        let noticed = if hole { self.dice.between(SECOND, 3 * SECOND) } else { self.dice.between(0, 5 * MILLI) };
-        self.after(noticed, Next::Lost { daemon, socket });
-        let outage = match self.dice.between(0, 3) {
-            0 => self.dice.between(50 * MILLI, 200 * MILLI),
-            1 => self.dice.between(50 * MILLI, 3 * SECOND),
-            _ => self.dice.between(SECOND, 30 * SECOND),
-        };
-        self.after(noticed + outage, Next::Connect { daemon });
-    }
-
-    fn connect(&mut self, daemon: u32) {
-        if daemon != self.daemon || self.engine.is_none() || self.hearing {
-            return;
-        }
-        if self.boots {
-            let wait = self.dice.between(50 * MILLI, 300 * MILLI);
-            return self.after(wait, Next::Connect { daemon });
-        }
-        self.asterisk.connect();
-        self.socket += 1;
-        self.hearing = true;
-        self.last_event.clear();
-        let wait = self.dice.between(0, 5 * MILLI);
-        self.after(wait, Next::Resync { daemon, turn: None });
-    }
-
-    fn resync(&mut self, daemon: u32) {
-        if daemon != self.daemon || self.engine.is_none() || !self.hearing {
-            return;
-        }
-        let at = time(self.now);
-        let wait = self.dice.between(200, 5 * MILLI);
-        self.after(wait, Next::List { daemon, at });
-        self.resync += 1;
-        self.after(RESYNC_EVERY, Next::Resync { daemon, turn: Some(self.resync) });
-    }
-
-    fn kill_asterisk(&mut self) {
-        if self.boots {
-            return;
-        }
-        self.fault_for_all("Asterisk killed");
-        self.boots = true;
-        self.asterisk.restart();
-        self.hearing = false;
-        let (daemon, socket) = (self.daemon, self.socket);
-        let noticed = self.dice.between(0, 5 * MILLI);
-        self.after(noticed, Next::Lost { daemon, socket });
-        let boot = self.dice.between(500 * MILLI, 4 * SECOND);
-        self.after(boot, Next::BootAsterisk);
-        let retry = self.dice.between(50 * MILLI, 300 * MILLI);
-        self.after(boot + retry, Next::Connect { daemon });
-    }
-
-    fn kill_daemon(&mut self) {
-        if self.engine.is_none() {
-            return;
-        }
-        self.fault_for_all("daemon killed");
-        let open: Vec<CallId> = self.engine.iter().flat_map(Engine::calls).map(|call| call.id).collect();
-        self.note(|| format!("open: {open:?}"));
-        self.engine = None;
-        self.daemon += 1;
-        self.hearing = false;
-        self.asterisk.disconnect();
-        self.queues.clear();
-        self.queue_of.clear();
-        self.jobs.clear();
-        (self.given, self.stored) = (0, 0);
-        self.writing = false;
-        let away = self.dice.between(200 * MILLI, 5 * SECOND);
-        self.after(away, Next::StartDaemon);
-    }
-
-    fn start_daemon(&mut self) {
-        let mut engine = Engine::new(settings(self.options.max_call_s), self.store.node_started_at);
-        for (call, record, admission) in self.store.open_calls() {
-            self.note(|| format!("restored {call} {record:?}"));
-            let (record, admission) = (Box::new(record), admission.map(Box::new));
-            engine.step(Input::Restored { call, record, admission }, time(self.now));
-        }
-        self.engine = Some(engine);
-        let daemon = self.daemon;
-        let wait = self.dice.between(10 * MILLI, 100 * MILLI);
-        self.after(wait, Next::Connect { daemon });
     }
 }

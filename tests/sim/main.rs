@@ -6,6 +6,8 @@
 mod check;
 mod coverage;
 mod daemon;
+mod outages;
+mod people;
 mod plan;
 mod store;
 mod world;
@@ -24,7 +26,7 @@ struct Found {
 }
 
 fn calls() -> usize {
-    std::env::var("CORDBOARD_SIM_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(10_000)
+    std::env::var("CORDBOARD_SIM_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(6_000)
 }
 
 /// Lives histories until so many calls have been made.
@@ -57,7 +59,8 @@ fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
 }
 
 fn assert_clean(found: &Found) {
-    let shown: Vec<String> = found.wrong.iter().take(20).map(|(seed, wrong)| format!("  seed {seed}: {wrong}")).collect();
+    let shown: Vec<String> =
+        found.wrong.iter().take(20).map(|(seed, wrong)| format!("  seed {seed}: {wrong}")).collect();
     assert!(
         found.wrong.is_empty(),
         "{} violations; CORDBOARD_SIM_SEED=<seed> tells one history:\n{}",

@@ -4,6 +4,7 @@ use model_asterisk::{Dice, FarEnd, MILLI, Micros, SECOND};
 
 /// How often what goes wrong, in a thousand, and the switches of the controls.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct Options {
     pub seed: u64,
     pub calls: usize,

@@ -51,24 +51,18 @@ impl Store {
 
     /// One transaction: choice, reservation, row and first facts.
     pub fn admit(&mut self, ask: &Ask, choice: Option<usize>, at: Timestamp) -> Verdict {
-        let requested = Fact::Requested {
-            at: ask.requested_at,
-            origin: ask.origin,
-            agent_channel: ask.agent_channel.clone(),
-        };
+        let requested =
+            Fact::Requested { at: ask.requested_at, origin: ask.origin, agent_channel: ask.agent_channel.clone() };
         let mut row = Row::default();
-        let (verdict, fact) = match choice {
-            Some(number) => {
-                self.used[number] += 1;
-                let admission = admission(ask, number);
-                row.admission = Some(admission.clone());
-                row.number = Some(number);
-                (Verdict::Admitted(Box::new(admission)), Fact::Admitted { at, emergency: false })
-            }
-            None => {
-                let reason = RefusalReason::DailyLimit;
-                (Verdict::Refused(reason), Fact::Refused { at, reason })
-            }
+        let (verdict, fact) = if let Some(number) = choice {
+            self.used[number] += 1;
+            let admission = admission(ask, number);
+            row.admission = Some(admission.clone());
+            row.number = Some(number);
+            (Verdict::Admitted(Box::new(admission)), Fact::Admitted { at, emergency: false })
+        } else {
+            let reason = RefusalReason::DailyLimit;
+            (Verdict::Refused(reason), Fact::Refused { at, reason })
         };
         row.facts = vec![requested, fact];
         row.record = Record::of(&row.facts);

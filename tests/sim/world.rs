@@ -4,16 +4,15 @@ use crate::check::Checker;
 use crate::coverage::Coverage;
 use crate::plan::{Options, Plan};
 use crate::store::{Ask, Store};
-use cordboard::ari::Translated;
+use cordboard::core::call::Call;
 use cordboard::core::command::Command;
 use cordboard::core::engine::{Engine, Write};
-use cordboard::core::ids::{CallId, RequestId};
-use cordboard::core::input::{Carried, Dialled, Input, ListedChannel};
+use cordboard::core::ids::CallId;
+use cordboard::core::input::{Carried, Input, ListedChannel};
 use cordboard::core::settings::Settings;
 use jiff::Timestamp;
 use model_asterisk::{Asterisk, Dice, Event, Knobs, MILLI, Micros, SECOND};
 use std::collections::{BTreeMap, VecDeque};
-use uuid::Uuid;
 
 /// Histories begin here.
 pub const BEGIN: Micros = 1_800_000_000 * SECOND;
@@ -27,28 +26,73 @@ pub enum Next {
     AgentLeaves(usize),
     ApiHangsUp(usize),
     /// One of the daemon's lanes has something. Void if that daemon is dead.
-    Input { daemon: u32, input: Box<Input> },
+    Input {
+        daemon: u32,
+        input: Box<Input>,
+    },
     /// An event comes out of this socket.
-    Event { socket: u32, event: Box<Event> },
+    Event {
+        socket: u32,
+        event: Box<Event>,
+    },
     /// The next command of a queue leaves.
-    Send { daemon: u32, queue: u64 },
+    Send {
+        daemon: u32,
+        queue: u64,
+    },
     /// A request that nobody waits for any more is carried out.
     Late(Box<Command>),
-    Answered { daemon: u32, queue: u64, command: Box<Command>, outcome: Carried },
+    Answered {
+        daemon: u32,
+        queue: u64,
+        command: Box<Command>,
+        outcome: Carried,
+    },
     /// The store commits, and answers.
-    Commit { daemon: u32, ask: Box<Ask>, choice: Option<Option<usize>> },
-    Written { daemon: u32 },
+    Commit {
+        daemon: u32,
+        ask: Box<Ask>,
+        choice: Choice,
+    },
+    Written {
+        daemon: u32,
+    },
     CutSocket,
-    Lost { daemon: u32, socket: u32 },
-    Connect { daemon: u32 },
-    Resync { daemon: u32, turn: Option<u64> },
+    Lost {
+        daemon: u32,
+        socket: u32,
+    },
+    Connect {
+        daemon: u32,
+    },
+    Resync {
+        daemon: u32,
+        turn: Option<u64>,
+    },
     /// The three requests of a listing.
-    List { daemon: u32, at: Timestamp },
-    ListBridges { daemon: u32, at: Timestamp, started: Timestamp, channels: Vec<ListedChannel> },
+    List {
+        daemon: u32,
+        at: Timestamp,
+    },
+    ListBridges {
+        daemon: u32,
+        at: Timestamp,
+        started: Timestamp,
+        channels: Vec<ListedChannel>,
+    },
     KillAsterisk,
     BootAsterisk,
     KillDaemon,
     StartDaemon,
+}
+
+/// How the store chooses a number.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// When it commits.
+    Now,
+    /// As it saw the counters before: the control.
+    AsSeen(Option<usize>),
 }
 
 /// What the writer has to write.
@@ -120,7 +164,8 @@ pub fn time(at: Micros) -> Timestamp {
 impl World {
     pub fn new(options: Options) -> Self {
         let mut dice = Dice::new(options.seed);
-        let knobs = Knobs { handlers: options.handlers, absolute_s: i64::from(options.max_call_s) + 5, prompt: 2 * SECOND };
+        let knobs =
+            Knobs { handlers: options.handlers, absolute_s: i64::from(options.max_call_s) + 5, prompt: 2 * SECOND };
         let mut asterisk = Asterisk::new(BEGIN, dice.bits(), knobs);
         let mut world_end = BEGIN;
         let mut plans = Vec::new();
@@ -180,11 +225,9 @@ impl World {
                 self.at(plan.at + after, Next::ApiHangsUp(index));
             }
         }
-        for (most, which) in [
-            (self.options.socket_cuts, 0),
-            (self.options.asterisk_kills, 1),
-            (self.options.daemon_kills, 2),
-        ] {
+        for (most, which) in
+            [(self.options.socket_cuts, 0), (self.options.asterisk_kills, 1), (self.options.daemon_kills, 2)]
+        {
             for _ in 0..self.dice.one_of(most + 1) {
                 let at = self.dice.between(BEGIN + 2 * SECOND, self.calm_at);
                 let fault = [Next::CutSocket, Next::KillAsterisk, Next::KillDaemon].into_iter().nth(which);
@@ -222,7 +265,7 @@ impl World {
 
     pub fn fault_for_all(&mut self, fault: &'static str) {
         self.note(|| format!("FAULT {fault}"));
-        let phases: Vec<_> = self.engine.iter().flat_map(Engine::calls).map(|call| call.phase()).collect();
+        let phases: Vec<_> = self.engine.iter().flat_map(Engine::calls).map(Call::phase).collect();
         for phase in phases {
             self.coverage.count(fault, Some(phase));
         }
@@ -291,95 +334,6 @@ impl World {
         if still {
             self.checker.say("a deadline passed and nothing followed".to_owned());
             self.now += SECOND;
-        }
-    }
-
-    /// Takes what Asterisk tells and puts it on the wire.
-    pub fn listen(&mut self) {
-        for event in self.asterisk.take_events() {
-            if !self.hearing || event.translated().is_none() {
-                continue;
-            }
-            let mut delay = self.dice.between(200, 2 * MILLI);
-            if self.chance(self.options.delayed) {
-                delay += self.dice.between(0, 300 * MILLI);
-            }
-            let id = event.channel.as_ref().map_or_else(String::new, |channel| channel.id.clone());
-            let last = self.last_event.entry(id.clone()).or_default();
-            let at = (self.now + delay).max(*last);
-            *last = at;
-            let socket = self.socket;
-            let call = id.parse().ok().and_then(|id: cordboard::core::ids::ChannelId| id.owner());
-            if delay > 2 * MILLI {
-                self.fault("event delayed", call);
-            }
-            if self.chance(self.options.doubled) {
-                self.fault("event doubled", call);
-                let again = at + self.dice.between(0, 20 * MILLI);
-                self.at(again, Next::Event { socket, event: Box::new(event.clone()) });
-            }
-            self.at(at, Next::Event { socket, event: Box::new(event) });
-        }
-    }
-
-    pub fn event(&mut self, socket: u32, event: &Event) {
-        if socket != self.socket || !self.hearing {
-            return;
-        }
-        match event.translated() {
-            Some(Translated::Input(input)) => self.step(input),
-            Some(Translated::AgentDialled { channel, name, raw, at }) => {
-                let call = self.fresh_call();
-                let plan = self.channels.iter().position(|known| known.as_deref() == Some(channel.as_str()));
-                if let Some(plan) = plan
-                    && self.calls[plan].is_none()
-                {
-                    self.calls[plan] = Some(call);
-                }
-                let dialled = Dialled { raw, emergency: false, call_back: None };
-                self.step(Input::AgentDialled { call, channel, name, dialled, at });
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    pub fn fresh_call(&mut self) -> CallId {
-        self.ordinal += 1;
-        CallId(Uuid::from_u128((u128::from(self.options.seed) << 64) | u128::from(self.ordinal)))
-    }
-
-    pub fn arrive(&mut self, index: usize) {
-        let plan = self.plans[index].clone();
-        if !plan.by_api {
-            if self.boots {
-                return; // its INVITE is answered by nobody
-            }
-            let channel = self.asterisk.phone_dials(&plan.endpoint, &plan.customer_number);
-            self.channels[index] = Some(channel);
-            return;
-        }
-        if self.engine.is_none() {
-            return; // nobody answers the request
-        }
-        let call = self.fresh_call();
-        self.calls[index] = Some(call);
-        let dialled = Dialled { raw: plan.customer_number.clone(), emergency: false, call_back: None };
-        let endpoint = plan.endpoint.parse().expect("an endpoint");
-        self.step(Input::CallAsked { call, request: RequestId(index as u64), endpoint, dialled });
-    }
-
-    pub fn agent_leaves(&mut self, index: usize) {
-        let by_api = self.plans[index].by_api;
-        let ours = self.calls[index].filter(|_| by_api).map(|call| call.agent_channel(1).as_str().to_owned());
-        let call = self.calls[index];
-        let Some(channel) = ours.or_else(|| self.channels[index].clone()) else { return };
-        if self.asterisk.channel(&channel).is_some() {
-            self.fault("the agent leaves", call);
-        }
-        if by_api {
-            self.asterisk.far_end_hangs_up(&channel);
-        } else {
-            self.asterisk.phone_hangs_up(&channel);
         }
     }
 }

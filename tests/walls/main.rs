@@ -128,7 +128,7 @@ fn impure(path: &[String], crates: &BTreeSet<String>) -> Option<String> {
     }
     let inner = path[1..].join("::");
     let begins = |banned: &&str| inner == **banned || inner.starts_with(&format!("{banned}::"));
-    if first == "std" && (inner == "*" || IMPURE_STD.iter().any(|banned| begins(&banned))) {
+    if first == "std" && (inner == "*" || IMPURE_STD.iter().any(begins)) {
         return Some("the world outside".to_owned());
     }
     if path.len() > 1 && path.last().is_some_and(|last| IMPURE_CALLS.contains(&last.as_str())) {

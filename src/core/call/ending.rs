@@ -1,6 +1,6 @@
 //! How a call comes to its end: asked for, timed out, lost, given up.
 
-use super::{Call, Early, Moment, Outbox};
+use super::{Call, CustomerOrder, Early, Moment, Outbox};
 use crate::core::command::Command;
 use crate::core::fact::{Fact, Party};
 use crate::core::outcome::{Disposition, HangupCause};
@@ -100,6 +100,15 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        let unheard = matches!(self.customer, CustomerOrder::Dialled | CustomerOrder::InDoubt | CustomerOrder::Unheard);
+        let mut estimated = estimated;
+        if let (Some(at), None, true) = (self.record.customer_dialled_at, self.record.invite_sent_at, unheard)
+            && disposition != Disposition::UnknownOutcome
+        {
+            // It may have left, and what may have left is counted.
+            self.note(Fact::InviteSent { at }, out);
+            estimated = true;
+        }
         self.note(Fact::Settled { at: moment.now, disposition, estimated }, out);
         out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });
     }

@@ -35,7 +35,13 @@ impl Call {
             // A channel that we made is followed to its end, which brings the cause; one that only visited us leaves.
             ChannelEvent::Left if channel.owner().is_none() => self.on_gone(leg, at, None, None, moment, out),
             ChannelEvent::Left => {}
-            ChannelEvent::Destroyed { cause, sip_code } => self.on_gone(leg, at, cause, sip_code, moment, out),
+            ChannelEvent::Destroyed { cause, sip_code } => {
+                if leg == Leg::Customer && self.customer == CustomerOrder::InDoubt {
+                    // A channel's events come in order: had an INVITE left, it would have been told before the end.
+                    self.customer = CustomerOrder::Channel;
+                }
+                self.on_gone(leg, at, cause, sip_code, moment, out);
+            }
             ChannelEvent::Played => self.on_played(channel, out),
             ChannelEvent::Probed(state) => self.on_probed(leg, state, at, moment, out),
         }
@@ -173,8 +179,11 @@ impl Call {
                 {
                     // Asterisk said that it dialled, and the event that says when was lost.
                     let at = self.record.customer_dialled_at.unwrap_or(at);
+                    self.guessed = true;
                     self.note(Fact::InviteSent { at }, out);
                 }
+                let sip_code =
+                    sip_code.filter(|_| self.record.hung_up_by.is_some() || !is_local_timeout(cause, sip_code));
                 if self.record.hung_up_by.is_none() {
                     self.note(Fact::HangupAsked { at, by: Party::System }, out);
                 }
@@ -183,7 +192,8 @@ impl Call {
                     && self.record.invite_sent_at.is_none();
                 // A cause would say that nothing was dialled, and that is not known.
                 let (cause, sip_code) = if lost { (None, None) } else { (cause, sip_code) };
-                self.guessed |= lost;
+                // An answer may have been missed.
+                self.guessed |= lost || self.blind;
                 self.note(Fact::LegEnded { at, leg, cause, sip_code }, out);
                 let cause = match leg {
                     Leg::Customer => HangupCause::passed_on(cause),
@@ -219,10 +229,21 @@ impl Call {
             (ListedState::Down, Leg::Customer)
                 if matches!(self.customer, CustomerOrder::InDoubt | CustomerOrder::Unheard) =>
             {
-                // Not dialled, or dialled and not ringing yet: both look the same. It is ended, never dialled again.
+                // Ended, never dialled again. Who heard every event and nothing of an INVITE knows that none left; who did not
+                // knows nothing, because until the first 180 a dialled channel is down too.
+                if self.customer == CustomerOrder::InDoubt {
+                    self.customer = CustomerOrder::Channel;
+                }
                 self.give_up(moment, out);
             }
             (ListedState::Down, Leg::Agent | Leg::Customer) => {}
+        }
+    }
+
+    /// The order to dial was refused, or was dropped because the one before it failed.
+    fn not_dialled(&mut self) {
+        if self.record.customer_dialled_at.is_some() {
+            self.customer = CustomerOrder::NotDialled;
         }
     }
 
@@ -270,9 +291,19 @@ impl Call {
                 }
             }
             // Half joined is not joined: a leg outside the bridge must never be answered.
-            CommandKind::Join => self.give_up(moment, out),
+            // The agent's channel is gone, and its end is still on its way to us.
+            CommandKind::Join
+                if matches!(self.phase(), Phase::Deciding { .. }) && outcome == (Carried::Refused { status: 404 }) =>
+            {
+                self.on_gone(Leg::Agent, moment.now, None, None, moment, out);
+            }
+            CommandKind::Join => {
+                self.not_dialled();
+                self.give_up(moment, out);
+            }
             CommandKind::DialCustomer => {
                 if failed {
+                    self.not_dialled();
                     self.give_up(moment, out);
                 } else if self.is_being_dialled() {
                     self.customer = CustomerOrder::InDoubt;
@@ -287,4 +318,9 @@ impl Call {
             CommandKind::Other => {}
         }
     }
+}
+
+/// Asterisk's own ring time-out names a SIP status (480) that nobody sent; measured on 22.10.
+fn is_local_timeout(cause: Option<u16>, sip_code: Option<u16>) -> bool {
+    (cause, sip_code) == (Some(19), Some(480))
 }

@@ -32,10 +32,12 @@ pub struct Call {
     early: Option<Early>,
     /// What Asterisk was told about the customer's channel.
     customer: CustomerOrder,
-    /// Since when the agent's and the customer's channel, if we made them, are known to exist. A listing that began before
+    /// Since when the agent's and the customer's channel are known to exist, by our clock. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
     customer_made_at: Option<Timestamp>,
+    /// Events were missed, and no listing has shown since how things stand.
+    blind: bool,
     /// Something was learned from a listing instead of an event, so its time is a guess.
     guessed: bool,
     /// The agent of a refused call is gone, or was given up; nothing is recorded of it any more.
@@ -49,6 +51,8 @@ enum CustomerOrder {
     None,
     /// A channel was ordered.
     Channel,
+    /// The order to dial was not carried out: no INVITE can have left.
+    NotDialled,
     /// Asterisk said that it did dial.
     Dialled,
     /// Nobody knows whether the order to dial arrived, and Asterisk is asked. Its events would tell.
@@ -87,9 +91,12 @@ impl Call {
         name: &ChannelName,
         dialled: Dialled,
         at: Timestamp,
+        now: Timestamp,
     ) -> Self {
         let endpoint = name.endpoint();
         let mut call = Self::empty(id, dialled, endpoint);
+        // By our clock, as the listings: Asterisk's may be another.
+        call.agent_made_at = Some(now);
         call.record.fold(&Fact::Requested { at, origin: Origin::Phone, agent_channel: Some(channel) });
         call
     }
@@ -115,9 +122,14 @@ impl Call {
             Self::empty(id, Dialled { raw: String::new(), emergency: record.emergency, call_back: None }, endpoint);
         call.customer = match (record.decided_at, record.customer_dialled_at, record.invite_sent_at) {
             (None, _, _) => CustomerOrder::None,
+            // Its end was heard, and brought a cause.
+            (Some(_), Some(_), None) if record.customer_ended_at.is_some() && record.cause.is_some() => {
+                CustomerOrder::Channel
+            }
             (Some(_), Some(_), None) => CustomerOrder::Unheard,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
+        call.blind = true;
         call.agent_made_at = Some(Timestamp::MIN);
         call.customer_made_at = Some(Timestamp::MIN);
         call.record = record;
@@ -137,6 +149,7 @@ impl Call {
             customer: CustomerOrder::None,
             agent_made_at: None,
             customer_made_at: None,
+            blind: false,
             guessed: false,
             announced: false,
         }
@@ -156,12 +169,9 @@ impl Call {
     pub(in crate::core) fn channels_known_at(&self, at: Timestamp) -> Vec<(Leg, ChannelId)> {
         let record = &self.record;
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
-        // A phone that called was there before we heard of it.
-        let agent_since = if self.record.agent_was_called() { self.agent_made_at } else { record.requested_at };
         let agent =
-            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
-        let customer =
-            (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
+            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(self.agent_made_at));
+        let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
             .filter_map(|(leg, channel)| Some((leg, channel?)))
@@ -177,15 +187,19 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        self.blind = false;
         let state = found.map_or(ListedState::Gone, |listed| listed.state);
         self.on_probed(leg, state, moment.now, moment, out);
     }
 
     /// Events are missed from now on.
     pub(in crate::core) fn on_deaf(&mut self) {
-        if self.record.customer_dialled_at.is_some() && self.record.invite_sent_at.is_none() {
+        self.blind = true;
+        let open = self.record.customer_dialled_at.is_some() && self.record.customer_ended_at.is_none();
+        if open && self.record.invite_sent_at.is_none() {
             self.customer = match self.customer {
                 CustomerOrder::None => CustomerOrder::None,
+                CustomerOrder::NotDialled => CustomerOrder::NotDialled,
                 CustomerOrder::Dialled => CustomerOrder::Dialled,
                 CustomerOrder::Channel | CustomerOrder::InDoubt | CustomerOrder::Unheard => CustomerOrder::Unheard,
             };

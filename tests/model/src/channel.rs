@@ -41,6 +41,7 @@ pub enum InApp {
 
 /// One channel.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub struct Channel {
     /// Its id.
     pub id: String,

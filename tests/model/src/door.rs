@@ -27,7 +27,7 @@ impl Asterisk {
     pub fn probe(&mut self, channel: &ChannelId) -> ListedState {
         match self.request(&Request::Channel { channel: channel.as_str().to_owned() }).body {
             Body::Channel(channel) => listed_state(channel.state),
-            _ => ListedState::Gone,
+            Body::None | Body::Channels(_) | Body::Bridges(_) | Body::Info | Body::Application => ListedState::Gone,
         }
     }
 

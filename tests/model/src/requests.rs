@@ -191,7 +191,7 @@ impl Asterisk {
             },
             Request::Userevent { name } => {
                 self.tell_all(Kind::Userevent(name.clone()));
-                Reply::status(if self.is_connected() { 204 } else { 404 })
+                Reply::status(204)
             }
         }
     }
