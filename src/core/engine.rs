@@ -18,6 +18,8 @@ pub struct Engine {
     calls: BTreeMap<CallId, Call>,
     /// Agents' channels, whose ids Asterisk made. Channels that we made name their call themselves.
     agents: BTreeMap<ChannelId, CallId>,
+    /// Phones that the last listing showed and nobody knew.
+    unknown: BTreeSet<ChannelId>,
     /// The calls' deadlines, earliest first. Derived from the calls after each of their steps.
     deadlines: BTreeSet<(Timestamp, CallId)>,
     connected: bool,
@@ -58,6 +60,7 @@ impl Engine {
             settings,
             calls: BTreeMap::new(),
             agents: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             connected: false,
             draining: false,
@@ -73,6 +76,7 @@ impl Engine {
             Input::AgentDialled { channel, .. } if self.agents.contains_key(&channel) => {}
             Input::AgentDialled { call, channel, name, dialled, at } => {
                 let refused = self.draining && !dialled.emergency;
+                self.unknown.remove(&channel);
                 self.agents.insert(channel.clone(), call);
                 self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at, now));
                 self.with(call, now, &mut out, |call, moment, out| {
@@ -215,17 +219,23 @@ impl Engine {
                     let found = channels.iter().find(|listed| listed.id == channel);
                     call.on_listed(leg, found, moment, out);
                 }
+                call.on_seen();
             });
         }
         for listed in channels {
             match self.owner(&listed.id) {
                 Some((call, _)) if self.calls.contains_key(&call) => {}
                 Some((call, _)) => out.commands.push((call, stray(&listed.id))),
-                // A phone that waits for a call which nobody knows any more. The order needs a call only for its place
-                // in a queue.
-                None => out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id))),
+                // A phone that waits for a call which nobody knows any more; or one that has just called, and the word of it
+                // is still on its way. The order needs a call only for its place in a queue.
+                None if self.unknown.contains(&listed.id) => {
+                    out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id)));
+                }
+                None => {}
             }
         }
+        self.unknown =
+            channels.iter().filter(|listed| self.owner(&listed.id).is_none()).map(|listed| listed.id.clone()).collect();
         for call in bridges {
             if !self.calls.contains_key(call) {
                 out.commands.push((*call, Command::DestroyBridge { bridge: call.bridge() }));

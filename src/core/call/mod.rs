@@ -11,6 +11,7 @@ use crate::core::phase::Phase;
 use crate::core::record::Record;
 use crate::core::settings::Settings;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 mod deciding;
 mod ending;
@@ -36,6 +37,9 @@ pub struct Call {
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
     customer_made_at: Option<Timestamp>,
+    /// Legs that the last listing did not show although every event was heard: the word of their end, with its cause, may
+    /// still be on its way.
+    missing: BTreeSet<Leg>,
     /// Events were missed, and no listing has shown since how things stand.
     blind: bool,
     /// Something was learned from a listing instead of an event, so its time is a guess.
@@ -149,6 +153,7 @@ impl Call {
             customer: CustomerOrder::None,
             agent_made_at: None,
             customer_made_at: None,
+            missing: BTreeSet::new(),
             blind: false,
             guessed: false,
             announced: false,
@@ -187,9 +192,20 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
-        self.blind = false;
-        let state = found.map_or(ListedState::Gone, |listed| listed.state);
+        let state = match found {
+            Some(listed) => listed.state,
+            None if self.blind || self.missing.contains(&leg) => ListedState::Gone,
+            None => {
+                self.missing.insert(leg);
+                return;
+            }
+        };
         self.on_probed(leg, state, moment.now, moment, out);
+    }
+
+    /// A listing has shown how things stand.
+    pub(in crate::core) fn on_seen(&mut self) {
+        self.blind = false;
     }
 
     /// Events are missed from now on.
