@@ -130,8 +130,9 @@ impl Call {
             (Some(_), Some(_), None) if record.customer_ended_at.is_some() && record.cause.is_some() => {
                 CustomerOrder::Channel
             }
-            (Some(_), Some(_), None) => CustomerOrder::Unheard,
-            (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
+            // Also when no order is recorded: the facts of the last moments may not have reached the database.
+            (Some(_), _, None) => CustomerOrder::Unheard,
+            (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
         call.blind = true;
         call.agent_made_at = Some(Timestamp::MIN);
@@ -192,6 +193,23 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        if self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none() {
+            match (self.phase(), leg, found) {
+                (Phase::CallingAgent { .. }, Leg::Agent, Some(agent)) if agent.state == ListedState::Up => {
+                    self.note(Fact::AgentAnswered { at: moment.now }, out);
+                    self.assume_dialled(moment, out);
+                }
+                // The agent has not picked up, so nobody has been dialled.
+                (Phase::CallingAgent { .. }, Leg::Customer, None) => {
+                    self.customer = CustomerOrder::None;
+                    return;
+                }
+                (Phase::CallingAgent { .. } | Phase::Preparing { .. }, Leg::Customer, _) => {
+                    self.assume_dialled(moment, out);
+                }
+                (_, Leg::Agent | Leg::Customer, _) => {}
+            }
+        }
         let state = match found {
             Some(listed) => listed.state,
             None if self.blind || self.missing.contains(&leg) => ListedState::Gone,
@@ -201,6 +219,13 @@ impl Call {
             }
         };
         self.on_probed(leg, state, moment.now, moment, out);
+    }
+
+    /// The daemon died between the admission and the first facts behind it, so the customer may have been dialled: what is
+    /// there lives on, what is not there is not dialled a second time.
+    fn assume_dialled(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        self.guessed = true;
+        self.note(Fact::CustomerDialled { at: moment.now, channel: self.id.customer_channel(1) }, out);
     }
 
     /// A listing has shown how things stand.
