@@ -9,7 +9,7 @@ use super::outcome::{HangupCause, RefusalReason};
 use super::record::Record;
 use super::settings::Settings;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The daemon's mind: every open call. One task owns it; nothing in it waits.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Engine {
     calls: BTreeMap<CallId, Call>,
     /// Agents' channels, whose ids Asterisk made. Channels that we made name their call themselves.
     agents: BTreeMap<ChannelId, CallId>,
+    /// Phones that the last listing showed and nobody knew.
+    unknown: BTreeSet<ChannelId>,
     connected: bool,
     draining: bool,
     /// The start of the Asterisk that our channels live in; another start means they are gone.
@@ -56,6 +58,7 @@ impl Engine {
             settings,
             calls: BTreeMap::new(),
             agents: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             connected: false,
             draining: false,
             node_started_at,
@@ -71,7 +74,7 @@ impl Engine {
             Input::AgentDialled { call, channel, name, dialled, at } => {
                 let refused = self.draining && !dialled.emergency;
                 self.agents.insert(channel.clone(), call);
-                self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at));
+                self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at, now));
                 self.with(call, now, &mut out, |call, moment, out| {
                     if refused { call.refuse(RefusalReason::Draining, moment, out) } else { call.begin(moment, out) }
                 });
@@ -208,17 +211,23 @@ impl Engine {
                     let found = channels.iter().find(|listed| listed.id == channel);
                     call.on_listed(leg, found, moment, out);
                 }
+                call.on_seen();
             });
         }
         for listed in channels {
             match self.owner(&listed.id) {
                 Some((call, _)) if self.calls.contains_key(&call) => {}
                 Some((call, _)) => out.commands.push((call, stray(&listed.id))),
-                // A phone that waits for a call which nobody knows any more. The order needs a call only for its place
-                // in a queue.
-                None => out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id))),
+                // A phone that waits for a call which nobody knows any more; or one that has just called, and the word of it
+                // is still on its way. The order needs a call only for its place in a queue.
+                None if self.unknown.contains(&listed.id) => {
+                    out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id)));
+                }
+                None => {}
             }
         }
+        self.unknown =
+            channels.iter().filter(|listed| self.owner(&listed.id).is_none()).map(|listed| listed.id.clone()).collect();
         for call in bridges {
             if !self.calls.contains_key(call) {
                 out.commands.push((*call, Command::DestroyBridge { bridge: call.bridge() }));

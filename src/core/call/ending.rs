@@ -100,7 +100,11 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
-        let unheard = matches!(self.customer, CustomerOrder::Dialled | CustomerOrder::InDoubt);
+        let unheard = match self.customer {
+            CustomerOrder::Dialled | CustomerOrder::InDoubt => true,
+            CustomerOrder::Ordered => self.deaf,
+            CustomerOrder::None | CustomerOrder::Channel => false,
+        };
         let mut estimated = estimated;
         if let (Some(at), None, true) = (self.record.customer_dialled_at, self.record.invite_sent_at, unheard)
             && disposition != Disposition::UnknownOutcome

@@ -51,6 +51,7 @@ impl Call {
                 let Some(agent) = self.record.agent_channel.clone() else {
                     return self.give_up(moment, out);
                 };
+                self.customer = CustomerOrder::Ordered;
                 self.note(Fact::CustomerDialled { at: moment.now, channel: channel.clone() }, out);
                 out.commands
                     .push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
@@ -176,6 +177,8 @@ impl Call {
                     self.guessed = true;
                     self.note(Fact::InviteSent { at }, out);
                 }
+                // An answer may have been missed.
+                self.guessed |= self.blind;
                 if self.record.hung_up_by.is_none() {
                     self.note(Fact::HangupAsked { at, by: Party::System }, out);
                 }
@@ -192,6 +195,13 @@ impl Call {
     pub(super) fn on_played(&mut self, channel: &ChannelId, out: &mut Outbox) {
         if let (Phase::Refused { .. }, Some(reason)) = (self.phase(), self.record.refusal) {
             out.commands.push(Command::HangUp { channel: channel.clone(), cause: reason.cause() });
+        }
+    }
+
+    /// The order to dial came to nothing.
+    fn not_dialled(&mut self) {
+        if self.customer == CustomerOrder::Ordered {
+            self.customer = CustomerOrder::Channel;
         }
     }
 
@@ -267,12 +277,17 @@ impl Call {
                 }
             }
             // Half joined is not joined: a leg outside the bridge must never be answered.
-            CommandKind::Join => self.give_up(moment, out),
+            CommandKind::Join => {
+                self.not_dialled();
+                self.give_up(moment, out);
+            }
             CommandKind::DialCustomer => {
                 if failed {
-                    self.give_up(moment, out);
-                } else if self.is_being_dialled() {
-                    self.customer = CustomerOrder::InDoubt;
+                    self.not_dialled();
+                    return self.give_up(moment, out);
+                }
+                self.customer = CustomerOrder::InDoubt;
+                if self.is_being_dialled() {
                     out.commands.push(Command::Probe { channel: self.id.customer_channel(1) });
                 }
             }

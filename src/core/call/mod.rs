@@ -18,6 +18,7 @@ mod events;
 
 /// One outbound call.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub struct Call {
     /// Its id.
     pub id: CallId,
@@ -32,12 +33,14 @@ pub struct Call {
     early: Option<Early>,
     /// What Asterisk was told about the customer's channel.
     customer: CustomerOrder,
-    /// Since when the agent's and the customer's channel, if we made them, are known to exist. A listing that began before
+    /// Since when the agent's and the customer's channel are known to exist. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
     customer_made_at: Option<Timestamp>,
     /// Events may have been missed since the customer's channel was ordered, so that nothing follows from silence.
     deaf: bool,
+    /// The same, and no listing has shown since how things stand.
+    blind: bool,
     /// Something was learned from a listing instead of an event, so its time is a guess.
     guessed: bool,
     /// The agent of a refused call is gone, or was given up; nothing is recorded of it any more.
@@ -49,8 +52,10 @@ pub struct Call {
 enum CustomerOrder {
     /// No channel was ordered: there is nothing to hang up.
     None,
-    /// A channel was ordered.
+    /// A channel was ordered, and not dialled for all we know.
     Channel,
+    /// The order to dial it was given, and has no answer yet.
+    Ordered,
     /// Asterisk said that it did dial.
     Dialled,
     /// Nobody knows whether the order to dial arrived, and Asterisk is asked.
@@ -87,9 +92,12 @@ impl Call {
         name: &ChannelName,
         dialled: Dialled,
         at: Timestamp,
+        now: Timestamp,
     ) -> Self {
         let endpoint = name.endpoint();
         let mut call = Self::empty(id, dialled, endpoint);
+        // By our clock, as the listings: Asterisk's may be another.
+        call.agent_made_at = Some(now);
         call.record.fold(&Fact::Requested { at, origin: Origin::Phone, agent_channel: Some(channel) });
         call
     }
@@ -117,7 +125,7 @@ impl Call {
             (Some(_), Some(_), None) => CustomerOrder::InDoubt,
             (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
-        call.deaf = true;
+        (call.deaf, call.blind) = (true, true);
         call.agent_made_at = Some(Timestamp::MIN);
         call.customer_made_at = Some(Timestamp::MIN);
         call.record = record;
@@ -138,6 +146,7 @@ impl Call {
             agent_made_at: None,
             customer_made_at: None,
             deaf: false,
+            blind: false,
             guessed: false,
             announced: false,
         }
@@ -157,9 +166,8 @@ impl Call {
     pub(in crate::core) fn channels_known_at(&self, at: Timestamp) -> Vec<(Leg, ChannelId)> {
         let record = &self.record;
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
-        // A phone that called was there before we heard of it.
-        let agent_since = if self.record.agent_was_called() { self.agent_made_at } else { record.requested_at };
-        let agent = record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(agent_since));
+        let agent =
+            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(self.agent_made_at));
         let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
@@ -206,7 +214,12 @@ impl Call {
 
     /// The event socket is lost.
     pub(in crate::core) fn on_disconnected(&mut self) {
-        self.deaf = true;
+        (self.deaf, self.blind) = (true, true);
+    }
+
+    /// A listing has shown how things stand.
+    pub(in crate::core) fn on_seen(&mut self) {
+        self.blind = false;
     }
 
     /// Asterisk shows that a channel of ours exists.
