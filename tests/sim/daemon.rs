@@ -56,7 +56,8 @@ impl World {
             }
             Next::List { daemon, at } => {
                 if !self.boots {
-                    let (started, channels) = (time(self.asterisk.started_at()), self.asterisk.listed_channels(at));
+                    let started = time(self.asterisk.started_at());
+                    let channels = self.asterisk.listed_channels(at);
                     let wait = self.dice.between(200, 3 * MILLI);
                     self.after(wait, Next::ListBridges { daemon, at, started, channels });
                 }
