@@ -109,6 +109,7 @@ impl Engine {
             Input::Disconnected => {
                 self.connected = false;
                 self.calls.values_mut().for_each(Call::on_deaf);
+                self.derive_deadlines();
             }
             Input::Restored { call, record, admission } => {
                 let restored = Call::restored(call, *record, admission);
@@ -138,6 +139,10 @@ impl Engine {
     /// The configuration was reloaded. Calls under way go on as they began.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
+        self.derive_deadlines();
+    }
+
+    fn derive_deadlines(&mut self) {
         let deadlines = self.calls.values().filter_map(|call| Some((call.deadline(&self.settings)?, call.id)));
         self.deadlines = deadlines.collect();
     }

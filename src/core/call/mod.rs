@@ -199,12 +199,13 @@ impl Call {
                     self.note(Fact::AgentAnswered { at: moment.now }, out);
                     self.assume_dialled(moment, out);
                 }
+                (Phase::CallingAgent { .. }, Leg::Agent, Some(_)) => {}
                 // The agent has not picked up, so nobody has been dialled.
                 (Phase::CallingAgent { .. }, Leg::Customer, None) => {
                     self.customer = CustomerOrder::None;
                     return;
                 }
-                (Phase::CallingAgent { .. } | Phase::Preparing { .. }, Leg::Customer, _) => {
+                (Phase::CallingAgent { .. } | Phase::Preparing { .. }, Leg::Agent | Leg::Customer, _) => {
                     self.assume_dialled(moment, out);
                 }
                 (_, Leg::Agent | Leg::Customer, _) => {}
@@ -223,7 +224,7 @@ impl Call {
 
     /// The daemon died between the admission and the first facts behind it, so the customer may have been dialled: what is
     /// there lives on, what is not there is not dialled a second time.
-    fn assume_dialled(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+    pub(super) fn assume_dialled(&mut self, moment: Moment<'_>, out: &mut Outbox) {
         self.guessed = true;
         self.note(Fact::CustomerDialled { at: moment.now, channel: self.id.customer_channel(1) }, out);
     }
@@ -253,7 +254,9 @@ impl Call {
 
     /// When [`Call::on_deadline`] must next be called. Derived, never started or cancelled.
     pub(in crate::core) fn deadline(&self, settings: &Settings) -> Option<Timestamp> {
-        self.phase().deadline(settings, self.record.emergency)
+        // Who does not see does not act: after a restart or an outage, the two may long be talking. Asterisk keeps its own
+        // time-outs meanwhile.
+        (!self.blind).then(|| self.phase().deadline(settings, self.record.emergency))?
     }
 
     /// Whether nothing is left to do for it.
