@@ -24,7 +24,9 @@ pub enum LogFormat {
 ///
 /// `level` is a filter such as `info` or `cordboard=debug`; one that cannot be read counts as `info`.
 pub fn init_logs(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // sqlx passes on what Postgres merely notes, unless it is asked to.
+    let level = if level.contains("sqlx") { level.to_owned() } else { format!("{level},sqlx=warn") };
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only the first call of a process counts.
     let _ = match format {

@@ -363,6 +363,16 @@ async fn accounts_balance(report: &mut Report, world: &mut World) -> anyhow::Res
     let rows = world.database.ask("SELECT count(*) FROM calls").await?;
     let numbers = world.database.ask("SELECT coalesce(sum(used), 0)::bigint FROM number_days").await?;
     let agents = world.database.ask("SELECT coalesce(sum(used), 0)::bigint FROM agent_days").await?;
+    if records != rows {
+        let odd: Vec<String> = sqlx::query_scalar(
+            "SELECT concat_ws(' ', id, disposition, refusal, quota, 'cause', cause, 'SIP', sip_code, 'asked', requested_at,
+                'decided', decided_at, 'dialled', customer_dialled_at, 'ended', ended_at, 'by', hung_up_by)
+             FROM calls WHERE disposition IS DISTINCT FROM 'answered' ORDER BY id LIMIT 10",
+        )
+        .fetch_all(&world.database.pool)
+        .await?;
+        println!("\nOther ends (the first ten; see also {}):\n\n- {}", world.daemon.log.display(), odd.join("\n- "));
+    }
     let store = world.database.store(1)?;
     let miscounted = store.miscounted_days().await?.len();
     store.close().await;

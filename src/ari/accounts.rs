@@ -53,6 +53,30 @@ impl AriClient {
         Carried::Done
     }
 
+    /// Whether Asterisk has this account already, with this password and for this kind of phone. Asking is cheap; each push
+    /// makes Asterisk read all its endpoints again, so that pushing what is there would cost a large floor minutes of CPU.
+    ///
+    /// # Errors
+    /// No answer, or none that can be read.
+    pub async fn has_sip_account(&self, account: &SipAccount) -> Result<bool, AriError> {
+        let browser = if account.kind == AccountKind::Browser { "yes" } else { "no" };
+        let auth = self.pushed("auth", &account.endpoint).await?;
+        if !has(&auth, "md5_cred", account.ha1.expose_secret()) || !has(&auth, "username", account.username.as_ref()) {
+            return Ok(false);
+        }
+        let endpoint = self.pushed("endpoint", &account.endpoint).await?;
+        Ok(has(&endpoint, "context", CONTEXT) && has(&endpoint, "webrtc", browser))
+    }
+
+    /// The fields of a pushed object; none if it is not there.
+    async fn pushed(&self, kind: &str, endpoint: &EndpointName) -> Result<Vec<WireField>, AriError> {
+        let path = ["asterisk", "config", "dynamic", "res_pjsip", kind, endpoint.as_ref()];
+        match self.get("a pushed object", &path, &[]).await {
+            Err(AriError::Refused { status: 404 }) => Ok(Vec::new()),
+            found => found,
+        }
+    }
+
     /// Removes an account; that it is not there is fine. Its calls go on.
     pub async fn delete_sip_account(&self, endpoint: &EndpointName) -> Carried {
         for kind in ["endpoint", "aor", "auth"] {
@@ -86,6 +110,16 @@ impl AriClient {
         let found: Vec<WireEndpoint> = self.get("endpoints", &["endpoints", "PJSIP"], &[]).await?;
         Ok(found.into_iter().filter_map(|e| Some((e.resource.parse().ok()?, e.is_online()))).collect())
     }
+}
+
+#[derive(Deserialize)]
+struct WireField {
+    attribute: String,
+    value: String,
+}
+
+fn has(fields: &[WireField], attribute: &str, value: &str) -> bool {
+    fields.iter().any(|field| field.attribute == attribute && field.value == value)
 }
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use super::outcome::{HangupCause, RefusalReason};
 use super::record::Record;
 use super::settings::Settings;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The daemon's mind: every open call. One task owns it; nothing in it waits.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub struct Engine {
     calls: BTreeMap<CallId, Call>,
     /// Agents' channels, whose ids Asterisk made. Channels that we made name their call themselves.
     agents: BTreeMap<ChannelId, CallId>,
+    /// Phones that the last listing showed and nobody knew.
+    unknown: BTreeSet<ChannelId>,
+    /// The calls' deadlines, earliest first. Derived from the calls after each of their steps.
+    deadlines: BTreeSet<(Timestamp, CallId)>,
     connected: bool,
     draining: bool,
     /// The start of the Asterisk that our channels live in; another start means they are gone.
@@ -56,6 +60,8 @@ impl Engine {
             settings,
             calls: BTreeMap::new(),
             agents: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
             connected: false,
             draining: false,
             node_started_at,
@@ -70,6 +76,7 @@ impl Engine {
             Input::AgentDialled { channel, .. } if self.agents.contains_key(&channel) => {}
             Input::AgentDialled { call, channel, name, dialled, at } => {
                 let refused = self.draining && !dialled.emergency;
+                self.unknown.remove(&channel);
                 self.agents.insert(channel.clone(), call);
                 self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at, now));
                 self.with(call, now, &mut out, |call, moment, out| {
@@ -102,18 +109,21 @@ impl Engine {
             Input::Disconnected => {
                 self.connected = false;
                 self.calls.values_mut().for_each(Call::on_deaf);
+                self.derive_deadlines();
             }
             Input::Restored { call, record, admission } => {
                 let restored = Call::restored(call, *record, admission);
                 if let Some(channel) = &restored.record().agent_channel {
                     self.agents.insert(channel.clone(), call);
                 }
+                self.deadlines.extend(restored.deadline(&self.settings).map(|at| (at, call)));
                 self.calls.insert(call, restored);
             }
             Input::Drain => self.draining = true,
             Input::DeadlinePassed => {
-                let calls: Vec<CallId> = self.calls.keys().copied().collect();
-                for call in calls {
+                let due: Vec<CallId> =
+                    self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, call)| *call).collect();
+                for call in due {
                     self.with(call, now, &mut out, Call::on_deadline);
                 }
             }
@@ -123,12 +133,18 @@ impl Engine {
 
     /// When [`Input::DeadlinePassed`] must next come. Asked again after every step; nothing is started or cancelled.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.calls.values().filter_map(|call| call.deadline(&self.settings)).min()
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
     /// The configuration was reloaded. Calls under way go on as they began.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
+        self.derive_deadlines();
+    }
+
+    fn derive_deadlines(&mut self) {
+        let deadlines = self.calls.values().filter_map(|call| Some((call.deadline(&self.settings)?, call.id)));
+        self.deadlines = deadlines.collect();
     }
 
     /// How many calls are open.
@@ -208,17 +224,23 @@ impl Engine {
                     let found = channels.iter().find(|listed| listed.id == channel);
                     call.on_listed(leg, found, moment, out);
                 }
+                call.on_seen();
             });
         }
         for listed in channels {
             match self.owner(&listed.id) {
                 Some((call, _)) if self.calls.contains_key(&call) => {}
                 Some((call, _)) => out.commands.push((call, stray(&listed.id))),
-                // A phone that waits for a call which nobody knows any more. The order needs a call only for its place
-                // in a queue.
-                None => out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id))),
+                // A phone that waits for a call which nobody knows any more; or one that has just called, and the word of it
+                // is still on its way. The order needs a call only for its place in a queue.
+                None if self.unknown.contains(&listed.id) => {
+                    out.commands.push((CallId(uuid::Uuid::nil()), stray(&listed.id)));
+                }
+                None => {}
             }
         }
+        self.unknown =
+            channels.iter().filter(|listed| self.owner(&listed.id).is_none()).map(|listed| listed.id.clone()).collect();
         for call in bridges {
             if !self.calls.contains_key(call) {
                 out.commands.push((*call, Command::DestroyBridge { bridge: call.bridge() }));
@@ -235,6 +257,7 @@ impl Engine {
         step: impl FnOnce(&mut Call, Moment<'_>, &mut CallOutbox),
     ) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        let before = call.deadline(&self.settings);
         let mut produced = CallOutbox::default();
         step(call, Moment { now, settings: &self.settings }, &mut produced);
         if !produced.facts.is_empty() {
@@ -248,6 +271,13 @@ impl Engine {
             });
         }
         out.commands.extend(produced.commands.into_iter().map(|command| (id, command)));
+        let after = call.deadline(&self.settings).filter(|_| !call.is_over());
+        if before != after || call.is_over() {
+            self.deadlines.extend(after.map(|at| (at, id)));
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, id));
+            }
+        }
         if call.is_over() {
             if let Some(channel) = &call.record().agent_channel {
                 self.agents.remove(channel);

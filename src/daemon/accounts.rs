@@ -141,7 +141,9 @@ impl Worker {
             }
             let (username, ha1) = (endpoint.clone(), account.ha1);
             let account = SipAccount { endpoint: endpoint.clone(), username, ha1, kind };
-            if self.client.put_sip_account(&account).await == Carried::Done {
+            if matches!(self.client.has_sip_account(&account).await, Ok(true)) {
+                self.pushed.insert(endpoint, fingerprint);
+            } else if self.client.put_sip_account(&account).await == Carried::Done {
                 tracing::info!(%endpoint, "SIP account pushed");
                 self.pushed.insert(endpoint, fingerprint);
             } else {

@@ -137,7 +137,7 @@ pub async fn what_cannot_be_called(world: &mut World) {
         Command::CreateChannel(ChannelSpec {
             channel: CallId(uuid::Uuid::now_v7()).customer_channel(1),
             target,
-            present: None,
+            present: Some("+12025550100".parse().expect("a number")),
             originator: None,
             peer: None,
             max_call_s: None,

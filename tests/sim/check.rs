@@ -118,13 +118,27 @@ impl Checker {
     }
 
     /// In a history in which nothing goes wrong every call ends as the people in it planned it.
-    pub fn as_planned(&mut self, plan: &Plan, call: Option<CallId>, store: &Store, options: &Options) {
+    /// A listing may tell of a channel's end before the event does that has the cause; then it is a guess, and told so.
+    pub fn as_planned(
+        &mut self,
+        plan: &Plan,
+        call: Option<CallId>,
+        asterisk: &Asterisk,
+        store: &Store,
+        options: &Options,
+    ) {
         let untouched = options.cancels == 0 && options.api_hang_ups == 0;
         let Some(row) = call.and_then(|call| store.rows.get(&call)) else {
             return self.say(format!("{}: no row", plan.endpoint));
         };
         let told = row.record.disposition.map_or("-", Disposition::as_str);
-        if untouched && told != "refused" && told != plan.expected() {
+        let leg = call.and_then(|call| asterisk.far_legs().get(call.customer_channel(1).as_str()));
+        let overtaken = row.record.estimated
+            && leg
+                .and_then(|leg| leg.ended_at)
+                .zip(row.record.ended_at)
+                .is_some_and(|(ended, told)| ended <= told.as_microsecond());
+        if untouched && !overtaken && told != "refused" && told != plan.expected() {
             let text = format!("{}: {} was expected, {told} came of it", plan.endpoint, plan.expected());
             self.say(format!("{text} ({:?})", row.facts));
         }

@@ -56,7 +56,8 @@ impl World {
             }
             Next::List { daemon, at } => {
                 if !self.boots {
-                    let (started, channels) = (time(self.asterisk.started_at()), self.asterisk.listed_channels(at));
+                    let started = time(self.asterisk.started_at());
+                    let channels = self.asterisk.listed_channels(at);
                     let wait = self.dice.between(200, 3 * MILLI);
                     self.after(wait, Next::ListBridges { daemon, at, started, channels });
                 }
@@ -194,14 +195,7 @@ impl World {
         let queue = *self.queue_of.entry(call).or_insert(ordinal);
         self.ordinal = ordinal;
         let entry = self.queues.entry(queue).or_insert_with(|| Queue { call: Some(call), ..Queue::default() });
-        let dials = batch.iter().any(|command| command.kind() == CommandKind::DialCustomer);
-        let needs = if dials && self.options.store_first { self.given } else { 0 };
-        if batch.iter().any(Command::ends) {
-            // Ends never wait: what waits is not wanted any more.
-            let stored = self.stored;
-            entry.batches.retain(|(needs, batch)| *needs <= stored || batch.iter().any(Command::ends));
-        }
-        entry.batches.push_back((needs, batch));
+        entry.batches.push_back((0, batch));
         if !entry.busy {
             self.proceed(queue);
         }

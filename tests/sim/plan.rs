@@ -28,8 +28,6 @@ pub struct Options {
 
     /// Asterisk ends each leg after so many seconds.
     pub max_call_s: u32,
-    /// An order to dial the customer waits until the facts before it are stored. Ends never wait.
-    pub store_first: bool,
     /// Control: commands of one call run side by side.
     pub in_order: bool,
     /// Control: channels of no open call are left alone.
@@ -61,7 +59,6 @@ impl Options {
             api_hang_ups: 0,
             cancels: 0,
             max_call_s: 15,
-            store_first: true,
             in_order: true,
             strays: true,
             handlers: true,

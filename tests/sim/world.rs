@@ -313,7 +313,7 @@ impl World {
         {
             for index in 0..self.plans.len() {
                 let (plan, call) = (self.plans[index].clone(), self.calls[index]);
-                self.checker.as_planned(&plan, call, &self.store, &self.options);
+                self.checker.as_planned(&plan, call, &self.asterisk, &self.store, &self.options);
             }
         }
     }

@@ -252,16 +252,6 @@ async fn a_probe_tells_the_state() {
 }
 
 #[tokio::test]
-async fn an_id_that_a_url_would_resolve_away_is_sent_nowhere() {
-    let server = Server::start(|_| Reaction::Answer(204, "")).await;
-    for id in [".", ".."] {
-        let hang_up = Command::HangUp { channel: id.parse().expect("an id"), cause: HangupCause::NORMAL };
-        assert_eq!(server.client().carry_out(&hang_up).await, Carried::Refused { status: 400 });
-    }
-    assert!(server.seen().is_empty());
-}
-
-#[tokio::test]
 async fn a_customer_is_never_called_anonymously() {
     let server = Server::start(|_| Reaction::Answer(200, "{}")).await;
     let nameless = Command::CreateChannel(ChannelSpec { present: None, ..spec() });

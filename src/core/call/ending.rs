@@ -55,7 +55,12 @@ impl Call {
             | Phase::Preparing { .. }
             | Phase::Dialling { .. }
             | Phase::Talking { .. }
-            | Phase::Ending { .. } => self.record_settled(Disposition::NodeLost, true, moment, out),
+            | Phase::Ending { .. } => {
+                if self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none() {
+                    self.assume_dialled(moment, out);
+                }
+                self.record_settled(Disposition::NodeLost, true, moment, out);
+            }
             Phase::Refused { .. } | Phase::Over => self.announced = true,
         }
     }

@@ -11,6 +11,7 @@ use crate::core::phase::Phase;
 use crate::core::record::Record;
 use crate::core::settings::Settings;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 mod deciding;
 mod ending;
@@ -36,6 +37,9 @@ pub struct Call {
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
     customer_made_at: Option<Timestamp>,
+    /// Legs that the last listing did not show although every event was heard: the word of their end, with its cause, may
+    /// still be on its way.
+    missing: BTreeSet<Leg>,
     /// Events were missed, and no listing has shown since how things stand.
     blind: bool,
     /// Something was learned from a listing instead of an event, so its time is a guess.
@@ -126,8 +130,9 @@ impl Call {
             (Some(_), Some(_), None) if record.customer_ended_at.is_some() && record.cause.is_some() => {
                 CustomerOrder::Channel
             }
-            (Some(_), Some(_), None) => CustomerOrder::Unheard,
-            (Some(_), None, _) | (Some(_), _, Some(_)) => CustomerOrder::Channel,
+            // Also when no order is recorded: the facts of the last moments may not have reached the database.
+            (Some(_), _, None) => CustomerOrder::Unheard,
+            (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
         call.blind = true;
         call.agent_made_at = Some(Timestamp::MIN);
@@ -149,6 +154,7 @@ impl Call {
             customer: CustomerOrder::None,
             agent_made_at: None,
             customer_made_at: None,
+            missing: BTreeSet::new(),
             blind: false,
             guessed: false,
             announced: false,
@@ -187,9 +193,45 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
-        self.blind = false;
-        let state = found.map_or(ListedState::Gone, |listed| listed.state);
+        if self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none() {
+            match (self.phase(), leg, found) {
+                (Phase::CallingAgent { .. }, Leg::Agent, Some(agent)) if agent.state == ListedState::Up => {
+                    self.note(Fact::AgentAnswered { at: moment.now }, out);
+                    self.assume_dialled(moment, out);
+                }
+                (Phase::CallingAgent { .. }, Leg::Agent, Some(_)) => {}
+                // The agent has not picked up, so nobody has been dialled.
+                (Phase::CallingAgent { .. }, Leg::Customer, None) => {
+                    self.customer = CustomerOrder::None;
+                    return;
+                }
+                (Phase::CallingAgent { .. } | Phase::Preparing { .. }, Leg::Agent | Leg::Customer, _) => {
+                    self.assume_dialled(moment, out);
+                }
+                (_, Leg::Agent | Leg::Customer, _) => {}
+            }
+        }
+        let state = match found {
+            Some(listed) => listed.state,
+            None if self.blind || self.missing.contains(&leg) => ListedState::Gone,
+            None => {
+                self.missing.insert(leg);
+                return;
+            }
+        };
         self.on_probed(leg, state, moment.now, moment, out);
+    }
+
+    /// The daemon died between the admission and the first facts behind it, so the customer may have been dialled: what is
+    /// there lives on, what is not there is not dialled a second time.
+    pub(super) fn assume_dialled(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        self.guessed = true;
+        self.note(Fact::CustomerDialled { at: moment.now, channel: self.id.customer_channel(1) }, out);
+    }
+
+    /// A listing has shown how things stand.
+    pub(in crate::core) fn on_seen(&mut self) {
+        self.blind = false;
     }
 
     /// Events are missed from now on.
@@ -212,7 +254,9 @@ impl Call {
 
     /// When [`Call::on_deadline`] must next be called. Derived, never started or cancelled.
     pub(in crate::core) fn deadline(&self, settings: &Settings) -> Option<Timestamp> {
-        self.phase().deadline(settings, self.record.emergency)
+        // Who does not see does not act: after a restart or an outage, the two may long be talking. Asterisk keeps its own
+        // time-outs meanwhile.
+        (!self.blind).then(|| self.phase().deadline(settings, self.record.emergency))?
     }
 
     /// Whether nothing is left to do for it.

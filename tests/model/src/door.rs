@@ -7,7 +7,7 @@ use cordboard::ari::dial_string;
 use cordboard::core::command::{ChannelSpec, Command};
 use cordboard::core::fact::Leg;
 use cordboard::core::ids::{BridgeId, CallId, ChannelId};
-use cordboard::core::input::{Carried, Input, ListedChannel, ListedState};
+use cordboard::core::input::{Carried, ListedChannel, ListedState};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -48,16 +48,6 @@ impl Asterisk {
     /// The calls that have a bridge.
     pub fn listed_bridges(&self) -> Vec<CallId> {
         self.bridges.keys().filter_map(|id| id.parse::<BridgeId>().ok()?.owner()).collect()
-    }
-
-    /// A whole listing made in one moment.
-    pub fn listed(&self, at: Timestamp) -> Input {
-        Input::Listed {
-            node_started_at: timestamp(self.started_at),
-            channels: self.listed_channels(at),
-            bridges: self.listed_bridges(),
-            at,
-        }
     }
 }
 
