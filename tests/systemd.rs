@@ -88,7 +88,7 @@ fn systemd_understands_every_line() {
 fn the_program_has_every_command_that_is_named() {
     let unit = unit();
     let lines: Vec<_> = ["ExecStartPre", "ExecStart", "ExecReload"].iter().flat_map(|key| values(&unit, key)).collect();
-    let ours: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix(INSTALLED)).collect();
+    let ours: Vec<_> = lines.iter().filter_map(|line| line.trim_start_matches('-').strip_prefix(INSTALLED)).collect();
     assert_eq!(ours.len(), 3, "{lines:?}");
     for arguments in ours {
         let mut arguments: Vec<_> = arguments.split_whitespace().collect();
