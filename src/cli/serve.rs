@@ -54,7 +54,8 @@ pub async fn serve(path: &Path) -> ExitCode {
 
 async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     crate::numbering::warm_up();
-    let store = Store::connect(&config.postgres.url, config.postgres.max_connections, config.postgres.acquire_timeout)?;
+    let postgres = &config.postgres;
+    let store = Store::connect_for_calls(&postgres.url, postgres.max_connections, postgres.acquire_timeout)?;
     if config.postgres.migrate_at_start {
         store.migrate().await?;
     }

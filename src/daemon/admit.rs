@@ -106,6 +106,7 @@ impl Admitter {
                 .await;
             let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
             metrics.admission(began.elapsed());
+            tracing::debug!(call = %request.call, took_us = began.elapsed().as_micros(), "decided");
             let call = request.call;
             let verdict = match answer {
                 Ok(Admitted::Admitted(admission)) => Verdict::Admitted(Box::new(admission)),

@@ -8,6 +8,7 @@ use crate::core::input::{Carried, ChannelEvent, Input};
 use crate::telemetry::Metrics;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// One queue a call.
@@ -61,7 +62,9 @@ async fn carry_out_all(
                 }
                 continue;
             }
+            let began = Instant::now();
             let outcome = client.carry_out(&command).await;
+            tracing::debug!(%call, command = ?command.kind(), took_us = began.elapsed().as_micros(), "carried out");
             metrics.command(outcome);
             if outcome != Carried::Done {
                 broken |= command.must();

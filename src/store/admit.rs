@@ -25,7 +25,7 @@ use crate::core::{fact::Origin, ids::AgentId};
 use crate::policy::{Agent, Candidate, Decision, Request, Snapshot};
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 /// Who wants to call whom.
 #[derive(Clone, Debug)]
@@ -227,12 +227,25 @@ impl Store {
     }
 }
 
+const LOCK: &str = "SELECT id FROM agents WHERE endpoint = $1 FOR NO KEY UPDATE";
+
+/// Lets a new connection plan the statements of an admission, by asking for a call of nobody. Nothing is written. Tables
+/// that are not there yet are no error: the first call will say so.
+pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let nobody = uuid::Uuid::nil();
+    if sqlx::query(LOCK).bind("").fetch_optional(&mut *transaction).await.is_ok()
+        && sqlx::query(SNAPSHOT).bind(nobody).fetch_optional(&mut *transaction).await.is_ok()
+    {
+        // Planned, then refused: there is no such number.
+        let _ = reserve::plan(&mut transaction).await;
+    }
+    transaction.rollback().await
+}
+
 /// Locks the agent. Updates of the row wait; inserting rows that refer to it does not.
 async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<Option<AgentId>, StoreError> {
-    let agent = sqlx::query_scalar("SELECT id FROM agents WHERE endpoint = $1 FOR NO KEY UPDATE")
-        .bind(endpoint.as_ref())
-        .fetch_optional(connection)
-        .await?;
+    let agent = sqlx::query_scalar(LOCK).bind(endpoint.as_ref()).fetch_optional(connection).await?;
     Ok(agent)
 }
 

@@ -31,8 +31,8 @@ use std::time::Duration;
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// A connection unused for longer than this is tried before it is trusted.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// A connection unused for longer than this is tried before it is trusted. One that died sooner costs a call a second attempt.
+const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 
 /// The database. Cheap to clone: all clones share one pool of connections.
 #[derive(Clone, Debug)]
@@ -48,16 +48,36 @@ impl Store {
     ///
     /// If the URL cannot be read. The error does not repeat it, because there may be a password in it.
     pub fn connect(url: &SecretString, max: u32, acquire_timeout: Duration) -> Result<Self, StoreError> {
+        Self::open(url, max, acquire_timeout, false)
+    }
+
+    /// The same, for the daemon: each new connection first plans the statements of an admission, which takes it some ten
+    /// milliseconds that would otherwise be a caller's.
+    ///
+    /// # Errors
+    ///
+    /// If the URL cannot be read.
+    pub fn connect_for_calls(url: &SecretString, max: u32, acquire_timeout: Duration) -> Result<Self, StoreError> {
+        Self::open(url, max, acquire_timeout, true)
+    }
+
+    fn open(url: &SecretString, max: u32, acquire_timeout: Duration, warm: bool) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| StoreError::Url)?;
         let options = options.application_name("cordboard").options([
             ("lock_timeout", "1s"),
             ("statement_timeout", "2s"),
             // a daemon that froze in mid-transaction must not hold an agent's row for ever
             ("idle_in_transaction_session_timeout", "5s"),
+            // one plan a statement and connection: planning anew costs more than a better plan could save
+            ("plan_cache_mode", "force_generic_plan"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(max)
             .acquire_timeout(acquire_timeout)
+            .min_connections(if warm { 2.min(max) } else { 0 })
+            .after_connect(move |connection, _| {
+                Box::pin(async move { if warm { admit::plan(connection).await } else { Ok(()) } })
+            })
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {

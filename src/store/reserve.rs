@@ -9,6 +9,7 @@ use crate::core::input::Admission;
 use crate::core::outcome::RefusalReason;
 use crate::policy::{Agent, Candidate, Decision, Request};
 use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
@@ -103,6 +104,41 @@ pub(super) async fn reserve(
         trunk,
         plus: candidate.plus,
     }))
+}
+
+/// Runs [`RESERVE`] for a number, an agent and an organization that do not exist, so that it is planned.
+pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let nobody = uuid::Uuid::nil();
+    let now = at(Timestamp::UNIX_EPOCH);
+    let day = jiff::civil::Date::ZERO.to_sqlx();
+    sqlx::query(RESERVE)
+        .bind(nobody)
+        .bind(nobody)
+        .bind(nobody)
+        .bind("")
+        .bind(nobody)
+        .bind(nobody)
+        .bind("")
+        .bind(day)
+        .bind(None::<i32>)
+        .bind(1_i32)
+        .bind(None::<i32>)
+        .bind("")
+        .bind("")
+        .bind("")
+        .bind("")
+        .bind(None::<&str>)
+        .bind(now)
+        .bind(now)
+        .bind("")
+        .bind("")
+        .bind("")
+        .bind(Json(()))
+        .bind(Json(()))
+        .bind(Json(()))
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 fn requested(request: &AdmitRequest) -> Fact {

@@ -6,10 +6,12 @@ use crate::core::fact::Fact;
 use crate::core::ids::{CallId, EndpointName, NodeName, TrunkName};
 use crate::core::number::E164;
 use crate::core::outcome::Disposition;
-use crate::core::record::Record;
+use crate::core::record::{Quota, Record};
 use serde::Serialize;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::types::Json;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Postgres, Row};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -88,21 +90,17 @@ impl FactRows {
         if self.calls.is_empty() {
             return Ok(());
         }
-        sqlx::query(
-            "INSERT INTO call_facts (call_id, seq, at, kind, body)
+        let statement = "INSERT INTO call_facts (call_id, seq, at, kind, body)
              SELECT f.call_id, f.seq, f.at, f.kind, f.body
              FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::jsonb[]) AS f (call_id, seq, at, kind, body)
              JOIN calls c ON c.id = f.call_id
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(self.calls)
-        .bind(self.seqs)
-        .bind(self.ats)
-        .bind(self.kinds)
-        .bind(self.bodies)
-        .execute(connection)
-        .await?;
+             ON CONFLICT DO NOTHING";
+        self.bind(sqlx::query(statement)).execute(connection).await?;
         Ok(())
+    }
+
+    fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+        query.bind(self.calls).bind(self.seqs).bind(self.ats).bind(self.kinds).bind(self.bodies)
     }
 }
 
@@ -125,8 +123,10 @@ const ENTER: &str = "
 
 /// The newest record of each call becomes its row. The rows are locked in the order of their ids. What was there when the call
 /// was decided stands. Quota goes from reserved to committed or refunded, once, and nowhere else.
-const FOLD: &str = "
-    WITH incoming AS MATERIALIZED (
+macro_rules! fold {
+    ($more:literal) => {
+        concat!(
+            "    WITH incoming AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset($1) AS r (id uuid, facts int, origin text, emergency boolean, agent_channel text,
             customer_channel text, requested_at timestamptz, decided_at timestamptz, agent_dialled_at timestamptz,
             agent_ringing_at timestamptz, agent_answered_at timestamptz, customer_dialled_at timestamptz, invite_sent_at timestamptz,
@@ -159,10 +159,26 @@ const FOLD: &str = "
         WHERE i.id = c.id AND l.id = c.id AND l.facts < i.facts AND NOT (l.quota = 'reserved' AND i.refusal IS NOT NULL)
         RETURNING c.id, l.quota = 'reserved' AND c.quota = 'refunded' AS refunded, c.day, c.agent_id, c.number_id,
             c.assignment_id
-    )
-    SELECT i.id, l.id IS NOT NULL AS known, f.id IS NOT NULL AS refunded, f.day, f.agent_id, f.number_id, f.assignment_id
+    )",
+            $more,
+            "    SELECT i.id, l.id IS NOT NULL AS known, f.id IS NOT NULL AS refunded, f.day, f.agent_id, f.number_id, f.assignment_id
     FROM incoming i LEFT JOIN locked l ON l.id = i.id LEFT JOIN folded f ON f.id = i.id AND f.refunded
-    WHERE l.id IS NULL OR f.id IS NOT NULL OR (l.quota = 'reserved' AND i.refusal IS NOT NULL)";
+    WHERE l.id IS NULL OR f.id IS NOT NULL OR (l.quota = 'reserved' AND i.refusal IS NOT NULL)"
+        )
+    };
+}
+
+const FOLD: &str = fold!("");
+/// The same with the new facts, so that the usual batch is one statement and one commit.
+const FOLD_WITH_FACTS: &str = fold!(
+    ", facts AS (
+        INSERT INTO call_facts (call_id, seq, at, kind, body)
+        SELECT f.call_id, f.seq, f.at, f.kind, f.body
+        FROM unnest($2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::jsonb[]) AS f (call_id, seq, at, kind, body)
+        JOIN locked ON locked.id = f.call_id
+        ON CONFLICT DO NOTHING
+    )"
+);
 
 macro_rules! give_back {
     ($table:literal, $id:literal) => {
@@ -255,6 +271,16 @@ impl Store {
             return Ok(appended);
         }
         let rows: Vec<_> = newest.values().map(|write| Folded::of(write.call, &write.record)).collect();
+
+        if newest.values().all(|write| write.record.quota != Quota::Refunded) {
+            // Nothing to give back: one statement, which is its own transaction.
+            let folded = facts.bind(sqlx::query(FOLD_WITH_FACTS).bind(Json(rows))).fetch_all(&self.pool).await?;
+            for row in &folded {
+                let odd = if row.try_get("known")? { &mut appended.held } else { &mut appended.unknown };
+                odd.push(row.try_get("id")?);
+            }
+            return Ok(appended);
+        }
 
         let mut transaction = self.pool.begin().await?;
         let folded = sqlx::query(FOLD).bind(Json(rows)).fetch_all(&mut *transaction).await?;
