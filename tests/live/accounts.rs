@@ -14,8 +14,8 @@ fn an_agent_added_by_hand_can_call_at_once_and_after_a_restart_of_asterisk() {
         floor.servers.stop_asterisk();
         floor.servers.start_asterisk();
         ann.register().await;
-        // As soon as the daemon is connected again.
-        let deadline = Instant::now() + SOON;
+        // As soon as the daemon is connected again; until then each attempt hears the announcement to its end.
+        let deadline = Instant::now() + SOON * 6;
         loop {
             let call = ann.call("+14155550101").await;
             match call.answered(SOON).await {
