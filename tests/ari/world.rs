@@ -261,6 +261,8 @@ impl World {
         let mut told: Vec<&str> = told.map(|(_, word)| word.as_str()).collect();
         if let Some(at) = told.windows(2).position(|pair| pair == ["ringing", "dial began"]) {
             told.swap(at, at + 1);
+            // It is told twice, and the beginning of the dial may have come in between.
+            told.dedup();
         }
         told
     }
