@@ -207,7 +207,7 @@ pub async fn probes_and_listings(world: &mut World) {
     }
     assert!(world.client.list_bridges().await.expect("bridges").contains(&world.bridge()));
     world.must(&Command::DestroyBridge { bridge: world.bridge() }).await;
-    assert!(!world.client.list_bridges().await.expect("bridges").contains(&world.bridge()));
+    world.until_no_bridge().await;
     assert_eq!(world.client.probe(&customer).await, Ok(ListedState::Up), "a leg outlives its bridge");
     world.must(&World::hang_up(&customer, 16)).await;
     world.until_gone(&agent).await;

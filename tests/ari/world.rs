@@ -272,6 +272,17 @@ impl World {
         self.until(channel, "left").await;
     }
 
+    /// Waits until the bridge is gone, by asking: Asterisk answers before the last leg has left it.
+    pub async fn until_no_bridge(&self) {
+        for _ in 0..500 {
+            if !self.client.list_bridges().await.expect("bridges").contains(&self.bridge()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the bridge is not gone");
+    }
+
     /// Waits until a channel is gone, by asking.
     pub async fn until_gone(&self, channel: &ChannelId) {
         for _ in 0..500 {
