@@ -117,11 +117,7 @@ pub fn command() -> clap::Command {
 
 /// Does what was asked for.
 pub fn run(cli: Cli) -> ExitCode {
-    let runtime = if matches!(cli.command, Command::Serve) {
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()
-    } else {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(format!("cannot start: {error}")).report(),

@@ -1,31 +1,34 @@
-//! Admission: may this call be made, and from which number. One transaction: it decides, counts and writes, or does nothing.
+//! Admission: may this call be made, and from which number. It decides, counts and writes, or does nothing.
 //!
-//! 1. The agent's row is locked, so the calls of one agent are decided one after the other.
-//! 2. What is true *then* is read by a statement of its own. A statement sees what was committed when it began, so one that
-//!    waited for the lock and read at the same time would decide by what was true before it waited; the day, too, would be
-//!    that of before midnight.
-//! 3. The rules rank the numbers ([`policy::choose`](crate::policy::choose), handed in as a closure).
-//! 4. One statement counts number, assignment and agent and writes the call ([`reserve`](super::reserve)), or does nothing if
-//!    the number was used up by another agent in the meantime.
+//! 1. What is true now is read by one statement.
+//! 2. The rules rank the numbers ([`policy::choose`](crate::policy::choose), handed in as a closure).
+//! 3. One statement locks the agent's row, makes sure that what was read still holds, counts agent, assignment and number and
+//!    writes the call ([`reserve`](super::reserve)); or all of it is undone, because another call came in between. It is a
+//!    transaction of its own, so that a call costs two round trips, and nothing is locked while the rules think.
 //!
-//! **Why nobody waits in a circle.** Only step 4 waits for a row that other agents want: that of the number's day. When it has
-//! that row, it waits for nothing more but rows that belong to this agent alone. And it asks for one number only: a row on
-//! which a conditional update fails stays locked until the transaction ends, so going on to the next number in the same
-//! transaction would hold one number and wait for another, and two agents that rank two exhausted numbers the other way round
-//! would wait for each other. So a number lost to another agent ends the transaction, and the next one begins with a new
-//! snapshot, in which that number is seen to be exhausted, with its reason. A round is lost only because another agent won, and
-//! each number is lost once, so rounds are few.
+//! Who lost goes the careful way: a transaction in which the agent's row is locked *before* anything is read, by a statement of
+//! its own. A statement sees what was committed when it began, so one that waited for the lock and read at the same time would
+//! decide by what was true before it waited. The careful way loses only a number, to another agent.
+//!
+//! **Why nobody waits in a circle.** Rows that belong to this agent alone come first. Only the last wait, for the number's day,
+//! is for a row that other agents want, and whoever has it waits for nothing more but such rows in the order of their ids. And
+//! it asks for one number only: a row on which a conditional update fails stays locked until the transaction ends, so going on
+//! to the next number in the same transaction would hold one number and wait for another, and two agents that rank two exhausted
+//! numbers the other way round would wait for each other. So a number lost to another agent ends the transaction, and the next
+//! one begins with a new snapshot, in which that number is seen to be exhausted, with its reason. Each number is lost once, so
+//! rounds are few.
 
 use super::reserve::Reservation;
 use super::{Store, StoreError, columns, reserve};
-use crate::core::ids::{CallId, ChannelId, EndpointName, NodeName};
+use crate::core::fact::Origin;
+use crate::core::ids::{AssignmentId, CallId, ChannelId, EndpointName, NodeName};
 use crate::core::input::Admission;
 use crate::core::outcome::RefusalReason;
-use crate::core::{fact::Origin, ids::AgentId};
 use crate::policy::{Agent, Candidate, Decision, Request, Snapshot};
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
+use std::collections::HashMap;
 
 /// Who wants to call whom.
 #[derive(Clone, Debug)]
@@ -133,7 +136,11 @@ impl Store {
         let mut stumbles = 0;
         let mut rounds = 0;
         loop {
-            match self.round(request, &decide).await {
+            let round = match rounds {
+                0 => self.quick_round(request, &decide).await,
+                _ => self.careful_round(request, &decide).await,
+            };
+            match round {
                 Ok(Round::Done(admitted)) => return Ok(admitted),
                 Ok(Round::Lost) if rounds < ROUNDS => rounds += 1,
                 Ok(Round::Lost) => return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
@@ -160,32 +167,40 @@ impl Store {
         decide: impl FnOnce(&Snapshot) -> Decided + Send,
     ) -> Result<Option<Decided>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let agent: Option<AgentId> = sqlx::query_scalar("SELECT id FROM agents WHERE endpoint = $1")
-            .bind(endpoint.as_ref())
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(agent) = agent else { return Ok(None) };
-        let (_, snapshot) = snapshot(&mut connection, agent, endpoint).await?;
-        Ok(Some(decide(&snapshot)))
+        let read = read(&mut connection, endpoint).await?;
+        Ok(read.map(|read| decide(&read.snapshot)))
     }
 
-    async fn round(
+    /// The quick way: two statements, each a transaction of its own.
+    async fn quick_round(
+        &self,
+        request: &AdmitRequest,
+        decide: &(impl Fn(&Snapshot) -> Decided + Send + Sync),
+    ) -> Result<Round, Failure> {
+        let mut connection = self.pool.acquire().await?;
+        let Some(read) = read(&mut connection, &request.endpoint).await? else {
+            return Ok(not_an_agent(&mut connection, request).await?);
+        };
+        let decided = decide(&read.snapshot);
+        match carry_out(&mut connection, request, &read, &decided).await {
+            Err(StoreError::Unavailable(error)) if !StoreError::was_not_done(&error) => Err(Failure::During(error)),
+            done => Ok(done?),
+        }
+    }
+
+    /// The careful way: one transaction, in which nothing is read before the agent's row is locked.
+    async fn careful_round(
         &self,
         request: &AdmitRequest,
         decide: &(impl Fn(&Snapshot) -> Decided + Send + Sync),
     ) -> Result<Round, Failure> {
         let mut transaction = self.pool.begin().await?;
-        let round = match lock(&mut transaction, &request.endpoint).await? {
-            None => {
-                let reason = RefusalReason::NotAnAgent;
-                let refusal = reserve::Refusal { reason, sentence: reason.sentence(), at: request.requested_at };
-                reserve::refuse(&mut transaction, request, None, &refusal, None).await?;
-                Round::Done(Admitted::Refused { reason, sentence: reason.sentence().to_owned() })
-            }
-            Some(agent) => {
-                let (day, snapshot) = snapshot(&mut transaction, agent, &request.endpoint).await?;
-                let decided = decide(&snapshot);
-                carry_out(&mut transaction, request, day, &snapshot, &decided).await?
+        lock(&mut transaction, &request.endpoint).await?;
+        let round = match read(&mut transaction, &request.endpoint).await? {
+            None => not_an_agent(&mut transaction, request).await?,
+            Some(read) => {
+                let decided = decide(&read.snapshot);
+                carry_out(&mut transaction, request, &read, &decided).await?
             }
         };
         match round {
@@ -216,8 +231,9 @@ impl Store {
         Err(StoreError::OutcomeUnknown)
     }
 
-    /// What was decided for a call. The old connection's transaction may still be on its way to its end; it holds the agent's
-    /// row, so that whoever gets that row sees how it ended.
+    /// What was decided for a call. The old connection's transaction may still be on its way to its end; as soon as it has begun,
+    /// it holds the agent's row, so that whoever gets that row sees how it ended. If it begins later still, it finds the row of
+    /// the refused call, or is found by the writer of that row, which settles it.
     async fn outcome(&self, request: &AdmitRequest) -> Result<Option<Admitted>, StoreError> {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, &request.endpoint).await?;
@@ -233,29 +249,35 @@ const LOCK: &str = "SELECT id FROM agents WHERE endpoint = $1 FOR NO KEY UPDATE"
 /// that are not there yet are no error: the first call will say so.
 pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let nobody = uuid::Uuid::nil();
     if sqlx::query(LOCK).bind("").fetch_optional(&mut *transaction).await.is_ok()
-        && sqlx::query(SNAPSHOT).bind(nobody).fetch_optional(&mut *transaction).await.is_ok()
+        && sqlx::query(SNAPSHOT).bind("").fetch_optional(&mut *transaction).await.is_ok()
     {
-        // Planned, then refused: there is no such number.
+        // Planned, then undone: there is no such agent.
         let _ = reserve::plan(&mut transaction).await;
     }
     transaction.rollback().await
 }
 
-/// Locks the agent. Updates of the row wait; inserting rows that refer to it does not.
-async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<Option<AgentId>, StoreError> {
-    let agent = sqlx::query_scalar(LOCK).bind(endpoint.as_ref()).fetch_optional(connection).await?;
-    Ok(agent)
+/// Locks the agent, if there is one. Updates of the row wait; inserting rows that refer to it does not.
+async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<(), StoreError> {
+    sqlx::query(LOCK).bind(endpoint.as_ref()).fetch_optional(connection).await?;
+    Ok(())
+}
+
+async fn not_an_agent(connection: &mut PgConnection, request: &AdmitRequest) -> Result<Round, StoreError> {
+    let reason = RefusalReason::NotAnAgent;
+    let refusal = reserve::Refusal { reason, sentence: reason.sentence(), at: request.requested_at };
+    reserve::refuse(connection, request, None, &refusal, None).await?;
+    Ok(Round::Done(Admitted::Refused { reason, sentence: reason.sentence().to_owned() }))
 }
 
 async fn carry_out(
     connection: &mut PgConnection,
     request: &AdmitRequest,
-    day: jiff_sqlx::Date,
-    snapshot: &Snapshot,
+    read: &Read,
     decided: &Decided,
 ) -> Result<Round, StoreError> {
+    let snapshot = &read.snapshot;
     let refusal = match &decided.outcome {
         Outcome::Emergency => return Ok(Round::Done(Admitted::Emergency)),
         Outcome::Refused { reason, sentence } => Some((*reason, sentence.clone())),
@@ -267,7 +289,7 @@ async fn carry_out(
     if let Some((reason, sentence)) = refusal {
         let refusal = reserve::Refusal { reason, sentence: &sentence, at: decided.at };
         let decision = Some(&decided.decision);
-        let who = reserve::Refused { agent: &snapshot.agent, day, destination: decided.destination.as_ref() };
+        let who = reserve::Refused { agent: &snapshot.agent, day: read.day, destination: decided.destination.as_ref() };
         reserve::refuse(connection, request, Some(&who), &refusal, decision).await?;
         return Ok(Round::Done(Admitted::Refused { reason, sentence }));
     }
@@ -278,7 +300,18 @@ async fn carry_out(
         return Err(inconsistent_decision(request.call));
     };
     let Some(trunk) = candidate.trunk.clone() else { return Err(inconsistent_decision(request.call)) };
-    let reservation = Reservation { request, agent: &snapshot.agent, day, candidate, trunk, destination, decided };
+    let version = read.versions.get(&candidate.assignment).map(String::as_str).unwrap_or_default();
+    let reservation = Reservation {
+        request,
+        agent: &snapshot.agent,
+        day: read.day,
+        agent_last_used_at: read.agent_last_used_at,
+        version,
+        candidate,
+        trunk,
+        destination,
+        decided,
+    };
     Ok(match reserve::reserve(connection, reservation).await? {
         Some(admission) => Round::Done(Admitted::Admitted(admission)),
         None => Round::Lost,
@@ -292,18 +325,18 @@ fn inconsistent_decision(call: CallId) -> StoreError {
 
 const SNAPSHOT: &str = "
     WITH agent AS MATERIALIZED (
-        SELECT g.id, g.organization_id, o.country, g.active AND o.active AS active, g.daily_limit,
+        SELECT g.id, concat_ws(' ', g.xmin, o.xmin) AS version, g.organization_id, o.country, g.active AND o.active AS active, g.daily_limit,
             cordboard_local_day(o.time_zone) AS day
         FROM agents g JOIN organizations o ON o.id = g.organization_id
-        WHERE g.id = $1
+        WHERE g.endpoint = $1
     )
-    SELECT agent.organization_id, agent.country, agent.active, agent.daily_limit AS agent_limit, agent.day,
-        coalesce(gd.used, 0) AS agent_used,
+    SELECT agent.id AS agent_id, agent.organization_id, agent.country, agent.active, agent.daily_limit AS agent_limit, agent.day,
+        coalesce(gd.used, 0) AS agent_used, gd.last_used_at AS agent_last_used_at,
         c.*
     FROM agent
     LEFT JOIN agent_days gd ON gd.agent_id = agent.id AND gd.day = agent.day
     LEFT JOIN LATERAL (
-        SELECT a.id AS assignment_id, a.number_id, n.e164, n.state, t.name AS trunk, coalesce(t.plus, true) AS plus,
+        SELECT a.id AS assignment_id, concat_ws(' ', agent.version, a.xmin, n.xmin) AS version, a.number_id, n.e164, n.state, t.name AS trunk, coalesce(t.plus, true) AS plus,
             coalesce(ad.used, 0) AS used, a.daily_limit, coalesce(nd.used, 0) AS number_used,
             n.daily_limit AS number_limit, a.allowed_countries, a.allowed_classes,
             coalesce(nd.last_used_at, (
@@ -318,19 +351,24 @@ const SNAPSHOT: &str = "
             AND (a.ends_at IS NULL OR a.ends_at > clock_timestamp())
     ) c ON true";
 
-/// What is true now: the day where the agent is, and all that a decision needs.
-async fn snapshot(
-    connection: &mut PgConnection,
-    agent: AgentId,
-    endpoint: &EndpointName,
-) -> Result<(jiff_sqlx::Date, Snapshot), StoreError> {
-    let rows = sqlx::query(SNAPSHOT).bind(agent.0).fetch_all(connection).await?;
-    let Some(first) = rows.first() else {
-        return Err(StoreError::NotFound { what: "agent", key: agent.to_string() });
-    };
+/// What is true now, and by what to know later whether it still is.
+struct Read {
+    /// The day where the agent is.
+    day: jiff_sqlx::Date,
+    snapshot: Snapshot,
+    /// The time of the agent's last admission today.
+    agent_last_used_at: Option<jiff_sqlx::Timestamp>,
+    /// The versions of the rows behind each candidate.
+    versions: HashMap<AssignmentId, String>,
+}
+
+/// Reads all that a decision needs; none if the phone belongs to no agent.
+async fn read(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<Option<Read>, StoreError> {
+    let rows = sqlx::query(SNAPSHOT).bind(endpoint.as_ref()).fetch_all(connection).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
     let read = || -> Result<_, sqlx::Error> {
         let agent = Agent {
-            id: agent,
+            id: first.try_get("agent_id")?,
             organization: first.try_get("organization_id")?,
             endpoint: endpoint.clone(),
             country: first.try_get("country")?,
@@ -338,10 +376,18 @@ async fn snapshot(
             used_today: columns::count(first, "agent_used")?,
             daily_limit: columns::maybe_count(first, "agent_limit")?,
         };
-        let assigned = rows.iter().filter_map(|row| candidate(row).transpose());
-        Ok((first.try_get("day")?, Snapshot { agent, candidates: assigned.collect::<Result<_, _>>()? }))
+        let (mut candidates, mut versions) = (Vec::with_capacity(rows.len()), HashMap::with_capacity(rows.len()));
+        for row in &rows {
+            if let Some(candidate) = candidate(row)? {
+                versions.insert(candidate.assignment, row.try_get("version")?);
+                candidates.push(candidate);
+            }
+        }
+        let snapshot = Snapshot { agent, candidates };
+        let agent_last_used_at = first.try_get("agent_last_used_at")?;
+        Ok(Read { day: first.try_get("day")?, snapshot, agent_last_used_at, versions })
     };
-    read().map_err(StoreError::reading("assignments", endpoint))
+    read().map(Some).map_err(StoreError::reading("assignments", endpoint))
 }
 
 /// The candidate of one row; none in the only row of an agent without numbers.

@@ -144,6 +144,13 @@ impl StoreError {
         let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
         code.starts_with("23") || code.starts_with("40")
     }
+
+    /// Whether a statement that is a transaction of its own has certainly not taken place: the server said so, and not that it
+    /// ends the connection (57P), which it may say after the commit.
+    pub(super) fn was_not_done(error: &sqlx::Error) -> bool {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| !code.starts_with("57P"))
+    }
 }
 
 /// What the rules that people meet most often mean. The others' names speak for themselves.

@@ -1,7 +1,7 @@
 //! The only place that speaks SQL. What is here knows [`core`](crate::core) and [`policy`](crate::policy), and neither
 //! Asterisk nor HTTP.
 //!
-//! The rule for locks, everywhere: **agent → call → number of the day → assignment of the day → agent of the day**, and
+//! The rule for locks, everywhere: **agent → call → agent of the day → assignment of the day → number of the day**, and
 //! within one of these by id. Whoever waits for a row holds only rows before it, so nobody waits in a circle. [`admit`]
 //! explains the one place where that is not obvious.
 

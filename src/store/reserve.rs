@@ -19,35 +19,51 @@ pub(super) struct Reservation<'a> {
     pub request: &'a AdmitRequest,
     pub agent: &'a Agent,
     pub day: jiff_sqlx::Date,
+    /// When the agent's last call of the day was admitted, as far as the decision knew.
+    pub agent_last_used_at: Option<jiff_sqlx::Timestamp>,
+    /// The versions of the rows that were decided by.
+    pub version: &'a str,
     pub candidate: &'a Candidate,
     pub trunk: TrunkName,
     pub destination: &'a Request,
     pub decided: &'a Decided,
 }
 
-/// One statement, in which each part feeds on the one before: no number, no assignment; no assignment, no agent; no agent, no
+/// One statement, in which each part feeds on the one before: no agent, no assignment; no assignment, no number; no number, no
 /// call. A limit that is reached leaves a part without a row. A conditional update looks at the *newest* row once it has its
 /// lock, which a `SELECT count(*)` in its place would not.
+///
+/// The agent's row is locked, so the calls of one agent come one after the other; and its day must be as it was when the
+/// decision was made, or another call of this agent came in between and the decision is out of date. Likewise what was decided
+/// by: agent, organization, assignment and number are those that were read (their `xmin`), and it is still the same day.
 const RESERVE: &str = "
-    WITH number_use AS (
-        INSERT INTO number_days AS d (number_id, day, used, last_used_at) VALUES ($5, $8, 1, clock_timestamp())
-        ON CONFLICT (number_id, day) DO UPDATE SET used = d.used + 1, last_used_at = excluded.last_used_at
-            WHERE d.used < coalesce($9, d.used + 1)
-        RETURNING d.last_used_at AS at
+    WITH same AS MATERIALIZED (
+        SELECT g.id, o.time_zone FROM agents g
+        JOIN organizations o ON o.id = g.organization_id
+        JOIN assignments a ON a.id = $6
+        JOIN numbers n ON n.id = a.number_id
+        WHERE g.id = $3 AND concat_ws(' ', g.xmin, o.xmin, a.xmin, n.xmin) = $25
+        FOR NO KEY UPDATE OF g
+    ), agent_use AS (
+        INSERT INTO agent_days AS d (agent_id, day, used, last_used_at) SELECT id, $8, 1, clock_timestamp() FROM same
+            WHERE cordboard_local_day(time_zone) = $8
+        ON CONFLICT (agent_id, day) DO UPDATE SET used = d.used + 1, last_used_at = excluded.last_used_at
+            WHERE d.used < coalesce($11, d.used + 1) AND d.last_used_at IS NOT DISTINCT FROM $26
+        RETURNING d.agent_id, d.last_used_at AS at
     ), assignment_use AS (
-        INSERT INTO assignment_days AS d (assignment_id, day, used, last_used_at) SELECT $6, $8, 1, at FROM number_use
+        INSERT INTO assignment_days AS d (assignment_id, day, used, last_used_at) SELECT $6, $8, 1, at FROM agent_use
         ON CONFLICT (assignment_id, day) DO UPDATE SET used = d.used + 1, last_used_at = excluded.last_used_at
             WHERE d.used < $10
         RETURNING d.last_used_at AS at
-    ), agent_use AS (
-        INSERT INTO agent_days AS d (agent_id, day, used, last_used_at) SELECT $3, $8, 1, at FROM assignment_use
-        ON CONFLICT (agent_id, day) DO UPDATE SET used = d.used + 1, last_used_at = excluded.last_used_at
-            WHERE d.used < coalesce($11, d.used + 1)
-        RETURNING d.agent_id
+    ), number_use AS (
+        INSERT INTO number_days AS d (number_id, day, used, last_used_at) SELECT $5, $8, 1, at FROM assignment_use
+        ON CONFLICT (number_id, day) DO UPDATE SET used = d.used + 1, last_used_at = excluded.last_used_at
+            WHERE d.used < coalesce($9, d.used + 1)
+        RETURNING d.number_id
     ), call AS (
         INSERT INTO calls (id, organization_id, agent_id, endpoint, number_id, assignment_id, trunk, day, node, region, class,
             quota, facts, origin, agent_channel, requested_at, decided_at)
-        SELECT $1, $2, agent_id, $4, $5, $6, $7, $8, $12, $13, $14, 'reserved', 2, $15, $16, $17, $18 FROM agent_use
+        SELECT $1, $2, $3, $4, number_id, $6, $7, $8, $12, $13, $14, 'reserved', 2, $15, $16, $17, $18 FROM number_use
         RETURNING id
     ), number AS (
         INSERT INTO call_numbers (call_id, dialled, destination, presented) SELECT id, $19, $20, $21 FROM call
@@ -57,15 +73,17 @@ const RESERVE: &str = "
     ), decision AS (
         INSERT INTO call_decisions (call_id, body) SELECT id, $24 FROM call
     )
-    SELECT id FROM call";
+    SELECT id FROM call UNION ALL SELECT cordboard_lost_race() WHERE NOT EXISTS (SELECT FROM call)";
 
-/// Counts and writes; or neither, if the number, or against all odds the assignment or the agent, is used up. In that case the
-/// transaction must be rolled back, because some of the counters may have moved.
+/// What `cordboard_lost_race` raises.
+const LOST_RACE: &str = "CB001";
+
+/// Counts and writes; or neither, if another call was faster. In that case a transaction around it is aborted.
 pub(super) async fn reserve(
     connection: &mut PgConnection,
     reservation: Reservation<'_>,
 ) -> Result<Option<Admission>, StoreError> {
-    let Reservation { request, agent, day, candidate, trunk, destination, decided } = reservation;
+    let Reservation { request, agent, day, agent_last_used_at, version, candidate, trunk, destination, decided } = reservation;
     let (requested, admitted) = (requested(request), Fact::Admitted { at: decided.at, emergency: false });
     let row = sqlx::query(RESERVE)
         .bind(request.call.0)
@@ -92,9 +110,16 @@ pub(super) async fn reserve(
         .bind(Json(&requested))
         .bind(Json(&admitted))
         .bind(Json(&decided.decision))
+        .bind(version)
+        .bind(agent_last_used_at)
         .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|_| Admission {
+        .await;
+    match row {
+        Ok(_) => {}
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOST_RACE) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Some(Admission {
         organization: agent.organization,
         agent: agent.id,
         endpoint: request.endpoint.clone(),
@@ -136,6 +161,8 @@ pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Erro
         .bind(Json(()))
         .bind(Json(()))
         .bind(Json(()))
+        .bind("")
+        .bind(None::<jiff_sqlx::Timestamp>)
         .execute(connection)
         .await
         .map(drop)

@@ -197,9 +197,9 @@ macro_rules! give_back {
 
 /// In the order in which they are locked.
 const GIVE_BACK: [&str; 3] = [
-    give_back!("number_days", "number_id"),
-    give_back!("assignment_days", "assignment_id"),
     give_back!("agent_days", "agent_id"),
+    give_back!("assignment_days", "assignment_id"),
+    give_back!("number_days", "number_id"),
 ];
 
 impl Store {
@@ -294,7 +294,7 @@ impl Store {
                 appended.held.push(row.try_get("id")?);
             } else {
                 days.push(row.try_get("day")?);
-                for (ids, column) in owners.iter_mut().zip(["number_id", "assignment_id", "agent_id"]) {
+                for (ids, column) in owners.iter_mut().zip(["agent_id", "assignment_id", "number_id"]) {
                     ids.push(row.try_get(column)?);
                 }
             }

@@ -85,7 +85,7 @@ async fn clocks_put_back_and_forward_neither_make_nor_take_a_day() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_day_is_read_when_the_lock_is_held() {
     let world = std::sync::Arc::new(World::acme().await);
-    world.equipped("alice", &[ONE], 1).await;
+    world.equipped("alice", &[ONE], 2).await;
     stop_clocks(&world, "2026-07-01 03:59:59+00").await;
     admitted(world.admit("alice").await);
     let mut holder = world.pool.begin().await.expect("a transaction");

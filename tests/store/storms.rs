@@ -118,20 +118,24 @@ async fn a_lock_held_too_long_refuses_instead_of_hanging() {
     assert_eq!(world.number("SELECT count(*) FROM calls").await, 0);
 }
 
-/// A way to the server that lets one COMMIT through and then goes down before the answer comes back.
-async fn proxy(server: (String, u16), armed: Arc<AtomicBool>) -> u16 {
+/// What a message holds that reserves and commits at once: the call's first fact.
+const RESERVATION: &[u8] = b"\"requested\"";
+const COMMIT: &[u8] = b"COMMIT";
+
+/// A way to the server that lets one such message through and then goes down before the answer comes back.
+async fn proxy(server: (String, u16), message: &'static [u8], armed: Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let upstream = TcpStream::connect((server.0.as_str(), server.1)).await.expect("the server");
-            tokio::spawn(relay(client, upstream, Arc::clone(&armed)));
+            tokio::spawn(relay(client, upstream, message, Arc::clone(&armed)));
         }
     });
     port
 }
 
-async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Arc<AtomicBool>) {
+async fn relay(mut client: TcpStream, mut server: TcpStream, message: &'static [u8], armed: Arc<AtomicBool>) {
     let (mut up, mut down) = ([0; 16_384], [0; 16_384]);
     loop {
         tokio::select! {
@@ -140,7 +144,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Arc<AtomicBo
                 if read == 0 || server.write_all(&up[..read]).await.is_err() {
                     return;
                 }
-                let commit = up[..read].windows(6).any(|word| word == b"COMMIT");
+                let commit = up[..read].windows(message.len()).any(|part| part == message);
                 if commit && armed.swap(false, Ordering::Relaxed) {
                     let _ = server.read(&mut down).await;
                     return;
@@ -156,15 +160,19 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, armed: Arc<AtomicBo
     }
 }
 
+async fn store_behind(world: &World, message: &'static [u8], armed: &Arc<AtomicBool>) -> Store {
+    let options = world.pool.connect_options();
+    let port = proxy((options.get_host().to_owned(), options.get_port()), message, Arc::clone(armed)).await;
+    let url = options.as_ref().clone().host("127.0.0.1").port(port).to_url_lossy().to_string();
+    Store::connect(&SecretString::from(url), 4, Duration::from_secs(10)).expect("a store")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_whose_answer_is_lost_is_looked_up_and_never_repeated() {
+async fn a_reservation_whose_answer_is_lost_is_looked_up_and_never_repeated() {
     let world = World::acme().await;
     world.equipped("alice", &NUMBERS, 1000).await;
     let armed = Arc::new(AtomicBool::new(false));
-    let options = world.pool.connect_options();
-    let port = proxy((options.get_host().to_owned(), options.get_port()), Arc::clone(&armed)).await;
-    let url = options.as_ref().clone().host("127.0.0.1").port(port).to_url_lossy().to_string();
-    let store = Store::connect(&SecretString::from(url), 4, Duration::from_secs(10)).expect("a store");
+    let store = store_behind(&world, RESERVATION, &armed).await;
     for round in 1..=20 {
         armed.store(true, Ordering::Relaxed);
         let request = request("alice");
@@ -175,7 +183,35 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_never_repeated() {
     }
     armed.store(true, Ordering::Relaxed);
     let answer = store.admit(&request("stranger"), decide).await.expect("found out");
+    assert!(!armed.load(Ordering::Relaxed), "the answer was lost");
     assert!(matches!(answer, Admitted::Refused { .. }), "{answer:?}");
+    store.close().await;
+    world.check().await;
+}
+
+/// The same on the careful way: midnight comes between the decision and the reservation, so each call is decided twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_looked_up_and_never_repeated() {
+    let world = World::acme().await;
+    world.equipped("alice", &NUMBERS, 1000).await;
+    world
+        .sql(
+            "CREATE SEQUENCE midnights;
+             CREATE OR REPLACE FUNCTION cordboard_local_day(zone text) RETURNS date LANGUAGE sql VOLATILE AS
+                $$ SELECT date '2026-07-01' + (nextval('midnights') > 1)::int $$",
+        )
+        .await;
+    let armed = Arc::new(AtomicBool::new(false));
+    let store = store_behind(&world, COMMIT, &armed).await;
+    for round in 1..=20 {
+        world.sql("ALTER SEQUENCE midnights RESTART").await;
+        armed.store(true, Ordering::Relaxed);
+        let answer = store.admit(&request("alice"), decide).await.expect("found out");
+        assert!(!armed.load(Ordering::Relaxed), "the answer was lost");
+        assert!(matches!(answer, Admitted::Admitted(_)), "{answer:?}");
+        let counted = "SELECT sum(used)::bigint FROM agent_days WHERE day = '2026-07-02'";
+        assert_eq!(world.number(counted).await, round);
+    }
     store.close().await;
     world.check().await;
 }
