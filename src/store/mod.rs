@@ -70,6 +70,8 @@ impl Store {
             ("idle_in_transaction_session_timeout", "5s"),
             // one plan a statement and connection: planning anew costs more than a better plan could save
             ("plan_cache_mode", "force_generic_plan"),
+            // planned while the tables are new and empty, when reading them whole seems cheapest
+            ("enable_seqscan", "off"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(max)
