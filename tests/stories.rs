@@ -126,6 +126,11 @@ impl World {
                 self.stored(Fact::Admitted { at, emergency: false });
                 Input::Decided { call, verdict: Verdict::Admitted(Box::new(admission())), at }
             }
+            ["chosen"] => Input::Chosen { call, admission: Box::new(admission()) },
+            ["chosen", "another"] => {
+                let present = "+12025550177".parse().expect("a number");
+                Input::Chosen { call, admission: Box::new(Admission { present, ..admission() }) }
+            }
             ["refused", reason] => {
                 let reason = RefusalReason::ALL.into_iter().find(|r| r.as_str() == *reason).expect("a reason");
                 self.stored(Fact::Refused { at, reason });
@@ -351,6 +356,7 @@ fn carried(kind: &str, outcome: Carried) -> Input {
         "create-agent" => CommandKind::CreateAgent,
         "create-customer" => CommandKind::CreateCustomer,
         "join" => CommandKind::Join,
+        "set-peer" => CommandKind::SetPeer,
         "dial-agent" => CommandKind::DialAgent,
         "dial-customer" => CommandKind::DialCustomer,
         "play" => CommandKind::Play,

@@ -110,11 +110,12 @@ fn answered_call(n: u128) -> Vec<Input> {
     let on = |channel: &ChannelId, event| Input::Channel { channel: channel.clone(), event, at: at(1) };
     vec![
         dials(n),
-        carried(CommandKind::Join),
+        carried(CommandKind::SetPeer),
         carried(CommandKind::CreateBridge),
-        Input::Decided { call, verdict: Verdict::Admitted(Box::new(admission())), at: at(0) },
+        Input::Chosen { call, admission: Box::new(admission()) },
         carried(CommandKind::CreateCustomer),
         on(&customer, ChannelEvent::Started),
+        Input::Decided { call, verdict: Verdict::Admitted(Box::new(admission())), at: at(0) },
         carried(CommandKind::Join),
         on(&customer, ChannelEvent::DialBegan),
         carried(CommandKind::DialCustomer),
@@ -228,13 +229,17 @@ fn anything(rng: &mut StdRng, call: CallId, n: u128, now: Timestamp) -> Input {
                 6 => Verdict::Emergency,
                 _ => Verdict::Unavailable,
             };
-            Input::Decided { call, verdict, at: now }
+            match rng.random_range(0..4) {
+                0 => Input::Chosen { call, admission: Box::new(admission()) },
+                _ => Input::Decided { call, verdict, at: now },
+            }
         }
         14..17 => {
-            const KINDS: [CommandKind; 8] = [
+            const KINDS: [CommandKind; 9] = [
                 CommandKind::CreateBridge,
                 CommandKind::CreateAgent,
                 CommandKind::CreateCustomer,
+                CommandKind::SetPeer,
                 CommandKind::Join,
                 CommandKind::DialAgent,
                 CommandKind::DialCustomer,

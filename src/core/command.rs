@@ -168,7 +168,9 @@ pub enum CommandKind {
     CreateAgent,
     /// [`Command::CreateChannel`] towards the customer.
     CreateCustomer,
-    /// [`Command::SetPeer`] or [`Command::AddToBridge`]
+    /// [`Command::SetPeer`]
+    SetPeer,
+    /// [`Command::AddToBridge`]
     Join,
     /// [`Command::Dial`] of the agent's phone.
     DialAgent,
@@ -213,7 +215,8 @@ impl Command {
                 Target::Agent { .. } => CommandKind::CreateAgent,
                 Target::Number { .. } | Target::Emergency { .. } => CommandKind::CreateCustomer,
             },
-            Self::SetPeer { .. } | Self::AddToBridge { .. } => CommandKind::Join,
+            Self::SetPeer { .. } => CommandKind::SetPeer,
+            Self::AddToBridge { .. } => CommandKind::Join,
             Self::Dial { channel, .. } => match channel.leg() {
                 Some(super::fact::Leg::Agent) => CommandKind::DialAgent,
                 Some(super::fact::Leg::Customer) | None => CommandKind::DialCustomer,

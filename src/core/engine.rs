@@ -96,6 +96,9 @@ impl Engine {
                 });
             }
             Input::HangupAsked { call, request } => self.on_hangup_asked(call, request, now, &mut out),
+            Input::Chosen { call, admission } => {
+                self.with(call, now, &mut out, |call, moment, out| call.on_chosen(admission, moment, out));
+            }
             Input::Decided { call, verdict, at } => {
                 self.with(call, now, &mut out, |call, moment, out| call.on_decided(verdict, at, moment, out));
             }

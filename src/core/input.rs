@@ -43,6 +43,14 @@ pub enum Input {
         /// Who waits for the answer.
         request: RequestId,
     },
+    /// The rules chose a number, and its reservation is on its way to the database. What rings nobody can be made already;
+    /// [`Input::Decided`] follows, and may say otherwise.
+    Chosen {
+        /// Which call.
+        call: CallId,
+        /// What will be admitted if nobody was faster.
+        admission: Box<Admission>,
+    },
     /// The rules and the counters had their say, and the database has it.
     Decided {
         /// Which call.

@@ -98,11 +98,18 @@ impl Admitter {
             let began = Instant::now();
             let decided_at = Mutex::new(request.requested_at);
             let answer = store
-                .admit(&request, |snapshot| {
-                    let at = clock::now();
-                    *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
-                    decide(&request.dialled_raw, &rules, snapshot, at)
-                })
+                .admit_telling(
+                    &request,
+                    |snapshot| {
+                        let at = clock::now();
+                        *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+                        decide(&request.dialled_raw, &rules, snapshot, at)
+                    },
+                    |admission| {
+                        let (call, admission) = (request.call, Box::new(admission.clone()));
+                        lane.tell(Input::Chosen { call, admission });
+                    },
+                )
                 .await;
             let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
             metrics.admission(began.elapsed());

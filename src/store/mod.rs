@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod numbers;
 pub mod organizations;
 mod reserve;
+mod snapshot;
 pub mod tokens;
 pub mod trunks;
 pub mod writes;

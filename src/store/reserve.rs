@@ -29,6 +29,22 @@ pub(super) struct Reservation<'a> {
     pub decided: &'a Decided,
 }
 
+impl Reservation<'_> {
+    /// What is admitted if the reservation stands.
+    pub fn admission(&self) -> Admission {
+        Admission {
+            organization: self.agent.organization,
+            agent: self.agent.id,
+            endpoint: self.request.endpoint.clone(),
+            number: Some(self.candidate.number),
+            present: self.candidate.e164,
+            destination: self.destination.destination,
+            trunk: self.trunk.clone(),
+            plus: self.candidate.plus,
+        }
+    }
+}
+
 /// One statement, in which each part feeds on the one before: no agent, no assignment; no assignment, no number; no number, no
 /// call. A limit that is reached leaves a part without a row. A conditional update looks at the *newest* row once it has its
 /// lock, which a `SELECT count(*)` in its place would not.
@@ -78,12 +94,10 @@ const RESERVE: &str = "
 /// What `cordboard_lost_race` raises.
 const LOST_RACE: &str = "CB001";
 
-/// Counts and writes; or neither, if another call was faster. In that case a transaction around it is aborted.
-pub(super) async fn reserve(
-    connection: &mut PgConnection,
-    reservation: Reservation<'_>,
-) -> Result<Option<Admission>, StoreError> {
-    let Reservation { request, agent, day, agent_last_used_at, version, candidate, trunk, destination, decided } = reservation;
+/// Counts and writes; or neither, and false, if another call was faster. In that case a transaction around it is aborted.
+pub(super) async fn reserve(connection: &mut PgConnection, reservation: &Reservation<'_>) -> Result<bool, StoreError> {
+    let Reservation { request, agent, day, agent_last_used_at, version, candidate, trunk, destination, decided } =
+        reservation;
     let (requested, admitted) = (requested(request), Fact::Admitted { at: decided.at, emergency: false });
     let row = sqlx::query(RESERVE)
         .bind(request.call.0)
@@ -116,19 +130,10 @@ pub(super) async fn reserve(
         .await;
     match row {
         Ok(_) => {}
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOST_RACE) => return Ok(None),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOST_RACE) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    Ok(Some(Admission {
-        organization: agent.organization,
-        agent: agent.id,
-        endpoint: request.endpoint.clone(),
-        number: Some(candidate.number),
-        present: candidate.e164,
-        destination: destination.destination,
-        trunk,
-        plus: candidate.plus,
-    }))
+    Ok(true)
 }
 
 /// Runs [`RESERVE`] for a number, an agent and an organization that do not exist, so that it is planned.

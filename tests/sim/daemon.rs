@@ -1,7 +1,7 @@
 //! The shell around the engine, as `src/daemon` has it: lanes, queues of commands, the writer, the socket, resync; and
 //! everything that can go wrong with them.
 
-use crate::store::Ask;
+use crate::store::{Ask, admission};
 use crate::world::{Choice, Job, Next, Queue, World, time};
 use cordboard::core::call::Call;
 use cordboard::core::command::{Command, CommandKind};
@@ -160,7 +160,16 @@ impl World {
             let input = Input::Decided { call, verdict: Verdict::Unavailable, at };
             return self.after(wait, Next::Input { daemon, input: Box::new(input) });
         }
-        let choice = if self.options.naive_store { Choice::AsSeen(self.store.free()) } else { Choice::Now };
+        // What the rules choose is told while the reservation is under way; another call may be faster.
+        let seen = self.store.free();
+        if let Some(number) = seen
+            && self.dice.between(0, 8) > 0
+        {
+            let input = Input::Chosen { call: ask.call, admission: Box::new(admission(&ask, number)) };
+            let sooner = self.dice.between(0, wait);
+            self.after(sooner, Next::Input { daemon, input: Box::new(input) });
+        }
+        let choice = if self.options.naive_store { Choice::AsSeen(seen) } else { Choice::Now };
         self.after(wait, Next::Commit { daemon, ask: Box::new(ask), choice });
     }
 

@@ -131,7 +131,8 @@ impl Store {
     }
 }
 
-fn admission(ask: &Ask, number: usize) -> Admission {
+/// What is admitted if that number is reserved.
+pub fn admission(ask: &Ask, number: usize) -> Admission {
     let id = |n: u128| uuid::Uuid::from_u128(n);
     Admission {
         organization: OrganizationId(id(1)),

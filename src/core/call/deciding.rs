@@ -1,9 +1,11 @@
 //! From the request to the first channel: decision, refusal, the order to call somebody.
 
-use super::{Call, CustomerOrder, Moment, Outbox};
+use super::{Ahead, Call, CustomerOrder, Moment, Outbox, Stage};
 use crate::core::command::{Answer, ChannelSpec, Command, EmergencyDigits, Target};
 use crate::core::fact::{Fact, Leg, Origin};
-use crate::core::input::Verdict;
+use crate::core::ids::ChannelId;
+use crate::core::input::{Admission, Verdict};
+use crate::core::number::E164;
 use crate::core::outcome::{HangupCause, RefusalReason};
 use crate::core::phase::Phase;
 use jiff::Timestamp;
@@ -56,6 +58,31 @@ impl Call {
             let origin = self.record.origin.unwrap_or(Origin::Phone);
             out.facts.push(Fact::Requested { at, origin, agent_channel: self.record.agent_channel.clone() });
         }
+    }
+
+    /// The customer's channel is made while the database writes: it rings nobody, and saves the agent some milliseconds. A
+    /// click-to-call has time until the agent picks up.
+    pub(in crate::core) fn on_chosen(&mut self, admission: Box<Admission>, moment: Moment<'_>, out: &mut Outbox) {
+        let deciding = matches!(self.phase(), Phase::Deciding { .. }) && self.early.is_none();
+        if !deciding || self.customer != CustomerOrder::None || self.record.origin == Some(Origin::Api) {
+            return;
+        }
+        let Some(agent) = self.record.agent_channel.clone() else { return };
+        let (target, present) = target_of(&admission);
+        self.ahead = Some(Ahead { admission, stage: Stage::Ordered });
+        self.create_customer(target, present, agent, moment, out);
+    }
+
+    /// The channel that was made ahead is gone, or was never made: nothing was dialled, and the decision goes its way.
+    pub(super) fn ahead_is_gone(&mut self) {
+        self.ahead = None;
+        self.customer = CustomerOrder::None;
+        self.customer_made_at = None;
+        self.missing.remove(&Leg::Customer);
+    }
+
+    pub(super) fn ahead_is_unwanted(&self) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| ahead.stage == Stage::Unwanted)
     }
 
     pub(in crate::core) fn on_decided(
@@ -131,6 +158,32 @@ impl Call {
         else {
             return self.give_up(moment, out);
         };
+        let channel = self.id.customer_channel(1);
+        let reserved = self.admission.as_ref().filter(|_| !self.record.emergency);
+        match &mut self.ahead {
+            None => self.create_customer(target, present, agent, moment, out),
+            Some(ahead) if Some(&ahead.admission) == reserved => {
+                // Until it has come, or is in the bridge, it waits; then it is dialled.
+                if ahead.stage == Stage::Joined {
+                    self.dial_customer(channel, moment, out);
+                }
+            }
+            Some(ahead) => {
+                // It would call somebody else, or from another number. Its id is free again when it has ended.
+                ahead.stage = Stage::Unwanted;
+                out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
+            }
+        }
+    }
+
+    fn create_customer(
+        &mut self,
+        target: Target,
+        present: E164,
+        agent: ChannelId,
+        moment: Moment<'_>,
+        out: &mut Outbox,
+    ) {
         self.customer = CustomerOrder::Channel;
         out.commands.push(Command::CreateChannel(ChannelSpec {
             channel: self.id.customer_channel(1),
@@ -142,20 +195,29 @@ impl Call {
         }));
     }
 
-    pub(super) fn customer_target(&self, moment: Moment<'_>) -> Option<(Target, crate::core::number::E164)> {
+    /// Sends the INVITE. The channel must be in the bridge, or the order to put it there must stand before this one.
+    pub(super) fn dial_customer(&mut self, channel: ChannelId, moment: Moment<'_>, out: &mut Outbox) {
+        self.ahead = None;
+        self.note(Fact::CustomerDialled { at: moment.now, channel: channel.clone() }, out);
+        let timeout_s = (!self.record.emergency).then_some(moment.settings.ring_timeout_s);
+        out.commands.push(Command::Dial { channel, timeout_s });
+    }
+
+    pub(super) fn customer_target(&self, moment: Moment<'_>) -> Option<(Target, E164)> {
         if self.record.emergency {
             let route = moment.settings.emergency.as_ref()?;
             let digits = EmergencyDigits::of(&self.dialled.raw)?;
             let caller_id = self.dialled.call_back.unwrap_or(route.caller_id);
             return Some((Target::Emergency { digits, trunk: route.trunk.clone() }, caller_id));
         }
-        let admission = self.admission.as_ref()?;
-        let target =
-            Target::Number { number: admission.destination, trunk: admission.trunk.clone(), plus: admission.plus };
-        Some((target, admission.present))
+        self.admission.as_deref().map(target_of)
     }
 
     pub(super) fn tell_refusal(&mut self, reason: RefusalReason, out: &mut Outbox) {
+        if self.ahead.take().is_some() {
+            let channel = self.id.customer_channel(1);
+            out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
+        }
         out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });
         if let Some(request) = self.request.take() {
             out.commands.push(Command::Reply { request, answer: Answer::Refused(reason) });
@@ -166,4 +228,10 @@ impl Call {
             out.commands.push(Command::Play { channel, prompt: reason.prompt() });
         }
     }
+}
+
+/// Whom an admitted call calls, and as whom.
+fn target_of(admission: &Admission) -> (Target, E164) {
+    let target = Target::Number { number: admission.destination, trunk: admission.trunk.clone(), plus: admission.plus };
+    (target, admission.present)
 }

@@ -50,6 +50,7 @@ impl Call {
         match self.phase() {
             Phase::Deciding { .. } => {
                 self.early.get_or_insert(Early { at: moment.now, by: Party::System, agent_gone: true });
+                self.ahead_is_gone();
             }
             Phase::CallingAgent { .. }
             | Phase::Preparing { .. }

@@ -1,6 +1,6 @@
 //! What channels do, and what became of commands.
 
-use super::{Call, CustomerOrder, Early, Moment, Outbox};
+use super::{Call, CustomerOrder, Early, Moment, Outbox, Stage};
 use crate::core::command::{Command, CommandKind};
 use crate::core::fact::{Fact, Leg, Party};
 use crate::core::ids::ChannelId;
@@ -53,15 +53,8 @@ impl Call {
                 let timeout_s = Some(moment.settings.agent_ring_timeout_s);
                 out.commands.push(Command::Dial { channel: channel.clone(), timeout_s });
             }
-            (Phase::Preparing { .. }, Leg::Customer) => {
-                let Some(agent) = self.record.agent_channel.clone() else {
-                    return self.give_up(moment, out);
-                };
-                self.note(Fact::CustomerDialled { at: moment.now, channel: channel.clone() }, out);
-                out.commands
-                    .push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
-                let timeout_s = (!self.record.emergency).then_some(moment.settings.ring_timeout_s);
-                out.commands.push(Command::Dial { channel: channel.clone(), timeout_s });
+            (Phase::Deciding { .. } | Phase::Preparing { .. }, Leg::Customer) => {
+                self.on_customer_ready(channel, moment, out);
             }
             // Nobody wants it any more: hung up on sight.
             (Phase::Ending { .. } | Phase::Refused { .. } | Phase::Over, Leg::Agent | Leg::Customer) => {
@@ -76,6 +69,33 @@ impl Call {
                 | Phase::Talking { .. },
                 Leg::Agent | Leg::Customer,
             ) => {}
+        }
+    }
+
+    /// The customer's channel is there: into the bridge with it, and if the reservation stands, dial.
+    fn on_customer_ready(&mut self, channel: &ChannelId, moment: Moment<'_>, out: &mut Outbox) {
+        let decided = matches!(self.phase(), Phase::Preparing { .. });
+        match self.ahead.as_mut().map(|ahead| &mut ahead.stage) {
+            Some(stage @ Stage::Ordered) if !decided => *stage = Stage::Joining,
+            Some(Stage::Ordered) | None if decided => {}
+            // Heard twice, or not wanted any more.
+            Some(_) | None => return,
+        }
+        let Some(agent) = self.record.agent_channel.clone() else {
+            return self.give_up(moment, out);
+        };
+        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
+        if decided {
+            self.dial_customer(channel.clone(), moment, out);
+        }
+    }
+
+    /// Both are in the bridge, and if the reservation stands meanwhile, the customer is dialled.
+    fn on_joined(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.stage == Stage::Joining) else { return };
+        ahead.stage = Stage::Joined;
+        if matches!(self.phase(), Phase::Preparing { .. }) {
+            self.dial_customer(self.id.customer_channel(1), moment, out);
         }
     }
 
@@ -135,7 +155,7 @@ impl Call {
         };
         match self.phase() {
             Phase::Deciding { .. } => {
-                if by_party {
+                if by_party && leg == Leg::Agent {
                     self.early.get_or_insert(Early { at, by, agent_gone: false });
                 }
             }
@@ -158,9 +178,16 @@ impl Call {
         out: &mut Outbox,
     ) {
         match self.phase() {
-            Phase::Deciding { .. } => {
-                let early = self.early.get_or_insert(Early { at, by: Party::Agent, agent_gone: true });
-                early.agent_gone = true;
+            Phase::Deciding { .. } => match leg {
+                Leg::Agent => {
+                    let early = self.early.get_or_insert(Early { at, by: Party::Agent, agent_gone: true });
+                    early.agent_gone = true;
+                }
+                Leg::Customer => self.ahead_is_gone(),
+            },
+            Phase::Preparing { .. } if leg == Leg::Customer && self.ahead_is_unwanted() => {
+                self.ahead_is_gone();
+                self.order_customer(moment, out);
             }
             Phase::Refused { .. } | Phase::Over => {
                 self.announced |= leg == Leg::Agent;
@@ -260,8 +287,9 @@ impl Call {
                     CommandKind::CreateAgent => self.is_there(Leg::Agent, moment.now),
                     CommandKind::CreateCustomer => self.is_there(Leg::Customer, moment.now),
                     CommandKind::DialCustomer => self.customer = CustomerOrder::Dialled,
+                    CommandKind::Join => self.on_joined(moment, out),
                     CommandKind::CreateBridge
-                    | CommandKind::Join
+                    | CommandKind::SetPeer
                     | CommandKind::DialAgent
                     | CommandKind::Play
                     | CommandKind::Other => {}
@@ -285,19 +313,21 @@ impl Call {
                 }
             }
             CommandKind::CreateCustomer => {
-                if failed && matches!(self.phase(), Phase::Preparing { .. }) {
+                if failed && matches!(self.phase(), Phase::Deciding { .. }) {
+                    self.ahead_is_gone();
+                } else if failed && matches!(self.phase(), Phase::Preparing { .. }) {
                     // 27: the trunk cannot be reached (Q.850 "destination out of order")
                     self.on_gone(Leg::Customer, moment.now, Some(27), None, moment, out);
                 }
             }
-            // Half joined is not joined: a leg outside the bridge must never be answered.
             // The agent's channel is gone, and its end is still on its way to us.
-            CommandKind::Join
+            CommandKind::SetPeer
                 if matches!(self.phase(), Phase::Deciding { .. }) && outcome == (Carried::Refused { status: 404 }) =>
             {
                 self.on_gone(Leg::Agent, moment.now, None, None, moment, out);
             }
-            CommandKind::Join => {
+            // Half joined is not joined: a leg outside the bridge must never be answered.
+            CommandKind::SetPeer | CommandKind::Join => {
                 self.not_dialled();
                 self.give_up(moment, out);
             }

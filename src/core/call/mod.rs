@@ -33,6 +33,8 @@ pub struct Call {
     early: Option<Early>,
     /// What Asterisk was told about the customer's channel.
     customer: CustomerOrder,
+    /// The customer's channel that is made while the reservation is under way.
+    ahead: Option<Ahead>,
     /// Since when the agent's and the customer's channel are known to exist, by our clock. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
@@ -63,6 +65,27 @@ enum CustomerOrder {
     InDoubt,
     /// The same, and events may have been missed: nothing that was not heard can be excluded.
     Unheard,
+}
+
+/// The customer's channel, made ahead of the decision, while the reservation is on its way to the database. It is dialled only
+/// when the reservation stands, and only if it is the one that was reserved.
+#[derive(Clone, Debug)]
+struct Ahead {
+    admission: Box<Admission>,
+    stage: Stage,
+}
+
+/// How far a channel made ahead of the decision is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Ordered.
+    Ordered,
+    /// It is being put into the bridge.
+    Joining,
+    /// It is in the bridge.
+    Joined,
+    /// Something else was decided. Its end is awaited, and then another is made.
+    Unwanted,
 }
 
 /// Why a call that is still being decided will not be made.
@@ -152,6 +175,7 @@ impl Call {
             request: None,
             early: None,
             customer: CustomerOrder::None,
+            ahead: None,
             agent_made_at: None,
             customer_made_at: None,
             missing: BTreeSet::new(),
