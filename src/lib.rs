@@ -22,6 +22,9 @@
 //! [`Engine::step`](core::engine::Engine::step) answers with facts and commands; [`store::admit`] decides and reserves in one
 //! transaction with [`policy::choose`]; the shell carries the commands out, in order per call.
 
+#[macro_use]
+mod crash;
+
 pub mod ari;
 pub mod cli;
 pub mod config;

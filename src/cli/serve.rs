@@ -152,6 +152,9 @@ fn socket_metrics(text: &mut String, socket: &SocketStats) {
     for (name, help, value) in counters {
         counter(text, &format!("cordboard_ari_{name}"), help, value.load(Ordering::Relaxed));
     }
+    // A task that nobody ends shows here first.
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    gauge(text, "cordboard_tasks", "Tasks alive in the daemon", tasks);
     let connected = u8::from(socket.connected.load(Ordering::Relaxed));
     gauge(text, "cordboard_ari_connected", "The connection to the events stands", connected);
 }

@@ -111,6 +111,7 @@ impl Admitter {
                     },
                 )
                 .await;
+            crash_point!(K03);
             let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
             metrics.admission(began.elapsed());
             tracing::debug!(call = %request.call, took_us = began.elapsed().as_micros(), "decided");

@@ -63,7 +63,9 @@ async fn carry_out_all(
                 continue;
             }
             let began = Instant::now();
+            crash_point!(sending(&command));
             let outcome = client.carry_out(&command).await;
+            crash_point!(sent(&command));
             tracing::debug!(%call, command = ?command.kind(), took_us = began.elapsed().as_micros(), "carried out");
             metrics.command(outcome);
             if outcome != Carried::Done {

@@ -216,8 +216,12 @@ impl Daemon {
         match translated {
             // `Replaced` is told before the socket's own last word, which follows.
             Translated::Ignored(_) | Translated::Canary(_) | Translated::Replaced => {}
-            Translated::Input(input) => self.step(input),
+            Translated::Input(input) => {
+                crash_point!(heard(&input));
+                self.step(input);
+            }
             Translated::AgentDialled { channel, name, raw, at } => {
+                crash_point!(K01);
                 let endpoint = name.endpoint();
                 let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(endpoint.as_ref(), raw));
                 let endpoint = endpoint.map_or_else(|| "nobody".to_owned(), String::from);
@@ -262,6 +266,7 @@ impl Daemon {
         self.next_request += 1;
         match ask {
             Ask::Start { endpoint, raw, answer } => {
+                crash_point!(K01);
                 let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(Some(&endpoint), raw));
                 tracing::info!(%call, %endpoint, emergency = dialled.emergency, "a call was asked for");
                 self.waiting.insert(request, answer);

@@ -103,7 +103,9 @@ async fn append(store: &Store, status: &Status, facts: Vec<CallWrite>) {
     if facts.is_empty() {
         return;
     }
+    crash_point!(writing(&facts));
     if patiently(store, status, Work::Append(&facts)).await || facts.len() == 1 {
+        crash_point!(written(&facts));
         return;
     }
     // One of them is refused by the database itself: the others must not suffer.

@@ -225,6 +225,7 @@ impl Store {
                 return Ok(round);
             }
         }
+        crash_point!(K02);
         match transaction.commit().await {
             Ok(()) => Ok(round),
             Err(error) if StoreError::was_rolled_back(&error) => Err(Failure::Before(error.into())),

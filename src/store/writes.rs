@@ -304,6 +304,7 @@ impl Store {
                 sqlx::query(statement).bind(ids).bind(days.clone()).execute(&mut *transaction).await?;
             }
         }
+        crash_point!(K23);
         transaction.commit().await?;
         Ok(appended)
     }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub emergency: Option<&'static str>,
     /// Further lines, by section.
     pub calls: &'static str,
+    /// The crash point at which the next daemon dies.
+    pub crash_at: Option<String>,
 }
 
 impl Settings {
@@ -59,6 +61,9 @@ impl Daemon {
         if !reads_environment(servers) {
             command.arg(&config);
         }
+        if let Some(point) = &settings.crash_at {
+            command.env("CORDBOARD_CRASH_AT", point);
+        }
         let child = command
             .env("CORDBOARD_CONFIG", &config)
             .env("NO_COLOR", "1")
@@ -99,6 +104,22 @@ impl Daemon {
 
     pub fn signal(&self, name: &str) {
         signal(name, self.child.id());
+    }
+
+    /// Waits until it takes calls, or dies before.
+    pub async fn is_ready_or_dead(&mut self) {
+        while self.is_alive() && !self.log().contains("INFO ready") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits for its death. False if it lives on.
+    pub async fn dies(&mut self, within: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + within;
+        while self.is_alive() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        !self.is_alive()
     }
 
     pub fn is_alive(&mut self) -> bool {

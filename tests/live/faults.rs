@@ -3,10 +3,10 @@
 use crate::check::{none_left, until};
 use crate::floor::{Floor, Phone, SOON, live, live_with};
 use crate::outcomes::{ended, they_talk};
-use crate::proxy::Proxy;
 use crate::refusals::hears;
 use cordboard::core::fact::Party;
 use cordboard::core::outcome::{Disposition, RefusalReason};
+use fault_proxy::Proxy;
 use sip_peer::{Behaviour, Ending, InCall, OutCall};
 use std::time::Duration;
 

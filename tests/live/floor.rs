@@ -88,7 +88,7 @@ pub fn live_with(set: impl FnOnce(&mut Settings), scenario: impl AsyncFnOnce(&mu
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let servers = servers();
-        let mut settings = Settings { ari: servers.ari, emergency: None, calls: "" };
+        let mut settings = Settings { ari: servers.ari, emergency: None, calls: "", crash_at: None };
         set(&mut settings);
         let mut floor = Floor::open(servers, settings).await;
         scenario(&mut floor).await;
@@ -155,6 +155,14 @@ impl Floor {
         assert!(!self.daemon.is_alive(), "the old one runs");
         self.daemon = Daemon::start(self.servers, &self.database, &self.settings);
         self.daemon.is_ready().await;
+    }
+
+    /// The next daemon, which dies at this crash point, if it comes there. It may be dead before it was ready.
+    pub async fn daemon_dying_at(&mut self, point: Option<String>) {
+        assert!(!self.daemon.is_alive(), "the old one runs");
+        let settings = Settings { crash_at: point, ..self.settings.clone() };
+        self.daemon = Daemon::start(self.servers, &self.database, &settings);
+        self.daemon.is_ready_or_dead().await;
     }
 
     pub async fn sql(&self, statement: &str) {

@@ -7,7 +7,6 @@ mod check;
 mod daemon;
 mod floor;
 mod http;
-mod proxy;
 mod servers;
 
 mod accounts;
@@ -16,6 +15,16 @@ mod controls;
 mod emergency;
 mod faults;
 mod giving_up;
+mod kills;
 mod numbers;
 mod outcomes;
 mod refusals;
+mod survivors;
+
+// Of the torture, which has more use for them.
+#[path = "../torture/figures.rs"]
+#[expect(dead_code, reason = "shared")]
+mod figures;
+#[path = "../torture/size.rs"]
+#[expect(dead_code, reason = "shared")]
+mod size;
