@@ -1,8 +1,8 @@
 # Everything runs on loopback and stops what it starts. `make` tells what there is.
 
 .DEFAULT_GOAL := help
-export ONCE PROFILE
-.PHONY: help demo test bench fmt clean-state
+export ONCE PROFILE SIZE SEED PARTS
+.PHONY: help demo test bench torture fmt clean-state
 
 help: ## tell what there is
 	@sed -n 's/^\([a-z-]*\): *## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -15,6 +15,9 @@ test: ## every check there is, and the demo
 
 bench: ## measure it
 	@exec scripts/bench
+
+torture: ## kill, cut and lose everything; SIZE=10000 kills, SEED=1; `make test` runs a short form
+	@exec scripts/torture
 
 fmt: ## format the sources
 	@cargo fmt --all

@@ -338,3 +338,6 @@ fn progress(what: &str, lines: usize) {
         eprint!("\r{what} {lines} lines");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,11 @@ impl Coverage {
         self.met.entry(fault).or_default()[column] += 1;
     }
 
+    /// How many pairs of a fault and a phase were met.
+    pub fn pairs(&self) -> usize {
+        self.met.values().flatten().filter(|count| **count > 0).count()
+    }
+
     pub fn add(&mut self, other: &Self) {
         for (fault, counts) in &other.met {
             let ours = self.met.entry(fault).or_default();

@@ -355,7 +355,12 @@ impl World {
             self.stored += 1;
             match job {
                 Job::Enter(call) => self.store.enter(call),
-                Job::Facts(write) => self.store.append(&write),
+                Job::Facts(mut write) => {
+                    if self.options.forgets_invites {
+                        self.store.forget_invites(&mut write);
+                    }
+                    self.store.append(&write);
+                }
             }
         }
         self.writing = false;

@@ -6,6 +6,9 @@
 mod check;
 mod coverage;
 mod daemon;
+#[path = "../torture/figures.rs"]
+#[expect(dead_code, reason = "shared")]
+mod figures;
 mod outages;
 mod people;
 mod plan;
@@ -14,12 +17,15 @@ mod world;
 
 use coverage::Coverage;
 use plan::Options;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use world::World;
 
 struct Found {
     histories: u64,
     calls: usize,
+    /// How long all calls together lasted, in hours.
+    call_hours: f64,
+    took: Duration,
     /// The first violations of each kind, with their seeds.
     wrong: Vec<(u64, String)>,
     coverage: Coverage,
@@ -32,7 +38,14 @@ fn calls() -> usize {
 /// Lives histories until so many calls have been made.
 fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
     let one: Option<u64> = std::env::var("CORDBOARD_SIM_SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut found = Found { histories: 0, calls: 0, wrong: Vec::new(), coverage: Coverage::default() };
+    let mut found = Found {
+        histories: 0,
+        calls: 0,
+        call_hours: 0.0,
+        took: Duration::ZERO,
+        wrong: Vec::new(),
+        coverage: Coverage::default(),
+    };
     let began = Instant::now();
     let mut seed = one.unwrap_or(1);
     while found.calls < calls {
@@ -43,6 +56,7 @@ fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
         world.run();
         found.histories += 1;
         found.calls += world.plans.len();
+        found.call_hours += world.store.call_hours();
         found.coverage.add(&world.coverage);
         found.wrong.extend(world.checker.wrong.iter().map(|wrong| (seed, wrong.clone())));
         if one.is_some() {
@@ -51,7 +65,8 @@ fn search(calls: usize, options: impl Fn(u64) -> Options) -> Found {
         }
         seed += 1;
     }
-    let took = began.elapsed().as_secs_f64();
+    found.took = began.elapsed();
+    let took = found.took.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let rate = found.histories as f64 / took;
     println!("{} histories, {} calls, {took:.1} s, {rate:.0} histories/s", found.histories, found.calls);
@@ -78,6 +93,16 @@ fn calls_end_as_planned_when_nothing_goes_wrong() {
 fn nothing_that_must_never_be_ever_is() {
     let found = search(calls(), Options::stormy);
     println!("{}", found.coverage);
+    figures::row(
+        "simulation, one thread",
+        format!("{} histories, {} calls", found.histories, found.calls),
+        format!(
+            "violations **{}**; {:.0} call-hours a minute; {} pairs of fault and phase met",
+            found.wrong.len(),
+            found.call_hours * 60.0 / found.took.as_secs_f64(),
+            found.coverage.pairs(),
+        ),
+    );
     assert_clean(&found);
 }
 
@@ -122,6 +147,11 @@ fn control_a_store_that_counts_first_and_writes_later_exceeds_its_limits() {
 #[test]
 fn control_a_dial_that_is_repeated_rings_twice() {
     must_find("2 INVITEs", |seed| Options { redial: true, lost: 200, ..Options::stormy(seed) });
+}
+
+#[test]
+fn control_a_store_that_loses_a_fact_gives_back_what_was_used() {
+    must_find("refunded although an INVITE left", |seed| Options { forgets_invites: true, ..Options::stormy(seed) });
 }
 
 /// Decision 0008: the order to dial does not wait for the facts before it. A daemon that dies while the store is away finds an

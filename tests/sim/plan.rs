@@ -38,6 +38,8 @@ pub struct Options {
     pub naive_store: bool,
     /// Control: a dial without an answer is sent again.
     pub redial: bool,
+    /// Control: the store loses the fact that an INVITE left, and so gives back what was used.
+    pub forgets_invites: bool,
 }
 
 impl Options {
@@ -64,6 +66,7 @@ impl Options {
             handlers: true,
             naive_store: false,
             redial: false,
+            forgets_invites: false,
         }
     }
 

@@ -108,6 +108,14 @@ impl Store {
         self.check_limits();
     }
 
+    /// The control: what is to be written loses the fact that an INVITE left.
+    pub fn forget_invites(&self, write: &mut Write) {
+        write.facts.retain(|fact| !matches!(fact, Fact::InviteSent { .. }));
+        let before = self.rows.get(&write.call).map_or(&[][..], |row| row.facts.as_slice());
+        write.first_seq = u32::try_from(before.len()).unwrap_or(u32::MAX);
+        write.record = Record::of(before.iter().chain(&write.facts));
+    }
+
     /// The counters against the limits, and against the rows themselves.
     fn check_limits(&mut self) {
         for number in 0..NUMBERS {
@@ -122,6 +130,12 @@ impl Store {
                 self.wrong.push(format!("number {number}: {} calls of {LIMIT}", self.used[number]));
             }
         }
+    }
+
+    /// How long all calls lasted, from the request to the end of the record.
+    pub fn call_hours(&self) -> f64 {
+        let spans = self.rows.values().filter_map(|row| row.record.requested_at.zip(row.record.settled_at));
+        spans.map(|(from, to)| to.duration_since(from).as_secs_f64() / 3600.0).sum()
     }
 
     /// What a daemon that starts finds unfinished.
