@@ -5,7 +5,7 @@
 
 use cordboard::core::command::{Command, CommandKind, Target};
 use cordboard::core::engine::{Engine, Outbox};
-use cordboard::core::fact::{Fact, Leg};
+use cordboard::core::fact::{Fact, Leg, Origin};
 use cordboard::core::ids::{CallId, ChannelId, RequestId};
 use cordboard::core::input::{Admission, Carried, ChannelEvent, Dialled, Input, ListedChannel, ListedState, Verdict};
 use cordboard::core::outcome::RefusalReason;
@@ -146,7 +146,11 @@ impl World {
                 self.engine.set_settings(self.settings.clone());
                 return Outbox::default();
             }
-            ["daemon", "restarts"] => {
+            ["daemon", "restarts", written @ ..] => {
+                // Facts are written behind: those of the last moments may be lost with the daemon.
+                if let ["with", count, "facts"] = written {
+                    self.facts.truncate(count.parse().expect("a number"));
+                }
                 self.engine = Engine::new(self.settings.clone(), Some(instant(-1000.0)));
                 let record = Record::of(&self.facts);
                 Input::Restored { call, record: Box::new(record), admission: Some(Box::new(admission())) }
@@ -186,7 +190,9 @@ impl World {
         }
         match self.record.agent_channel.clone() {
             Some(channel) => channel,
-            None if self.facts.iter().any(|fact| matches!(fact, Fact::AgentDialled { .. })) => call().agent_channel(1),
+            None if self.facts.iter().any(|fact| matches!(fact, Fact::Requested { origin: Origin::Api, .. })) => {
+                call().agent_channel(1)
+            }
             None => agent_phone(),
         }
     }

@@ -102,7 +102,8 @@ impl Disposition {
         if record.hung_up_by == Some(Party::Api) {
             return Self::Cancelled;
         }
-        if record.agent_was_called() && record.agent_answered_at.is_none() {
+        // Who did not hear the agent pick up may have missed it: not if the customer was dialled, or may have been.
+        if record.agent_was_called() && record.agent_answered_at.is_none() && record.customer_dialled_at.is_none() {
             return Self::AgentUnavailable;
         }
         let ordered = record.customer_dialled_at.is_some();

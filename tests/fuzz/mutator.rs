@@ -50,10 +50,10 @@ const ODD: [&[u8]; 28] = [
     b"%0d%0a",
 ];
 
-/// One of the seeds with up to eight changes; now and then something wholly else.
+/// One of the seeds with one change, or with up to eight.
 pub fn mutated(seeds: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
     let mut bytes = seeds[chance.below(seeds.len())].clone();
-    for _ in 0..=chance.below(8) {
+    for _ in 0..=chance.below(8) * chance.below(2) {
         let at = chance.below(bytes.len() + 1);
         let end = (at + 1 + chance.below(12)).min(bytes.len());
         match chance.below(9) {

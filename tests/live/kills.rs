@@ -30,7 +30,7 @@ const BY_API: [&str; 8] = ["K01", "K04", "K05", "K07", "K08", "K09", "K12", "K16
 
 /// Kills, and calls with lost replies: the aim is 300 of 10,000 on the model.
 pub fn count() -> usize {
-    (size::size() * 3 / 100).max(5)
+    (size::size() * 3 / 100).max(8)
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn wherever_the_daemon_is_killed_the_carrier_and_the_records_agree() {
         for kill in 0..count() {
             let by_api = dice.permille(300);
             let points = if by_api { &BY_API[..] } else { &BY_PHONE[..] };
-            // Every point in turn, however few kills there are.
-            let point = points[(kill + usize::try_from(size::seed()).unwrap_or(0)) % points.len()];
+            // Every point in turn, and those of a few kills far apart.
+            let point = points[(kill * 5 + usize::try_from(size::seed()).unwrap_or(0)) % points.len()];
             if one_kill(floor, &ann, point, by_api, kill, &mut dice).await {
                 *met.entry(point.to_owned()).or_default() += 1;
             } else {

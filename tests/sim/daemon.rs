@@ -342,7 +342,8 @@ impl World {
             return;
         }
         self.writing = true;
-        let wait = self.dice.between(MILLI, 5 * MILLI);
+        // The writer waits for company, and a daemon may die meanwhile.
+        let wait = self.dice.between(MILLI, 60 * MILLI);
         let at = (self.now + wait).max(self.store_away_until);
         self.at(at, Next::Written { daemon: self.daemon });
     }

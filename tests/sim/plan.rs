@@ -117,7 +117,8 @@ impl Plan {
             2 => FarEnd::Unknown,
             _ => {
                 let hang_up_after = dice.permille(options.cancels).then(|| span(dice));
-                FarEnd::Answer { ring: dice.between(0, 3 * SECOND), early_media: false, hang_up_after }
+                let slowest = if dice.permille(300) { 20 * MILLI } else { 3 * SECOND };
+                FarEnd::Answer { ring: dice.between(0, slowest), early_media: false, hang_up_after }
             }
         };
         Self {

@@ -229,7 +229,11 @@ impl World {
             [(self.options.socket_cuts, 0), (self.options.asterisk_kills, 1), (self.options.daemon_kills, 2)]
         {
             for _ in 0..self.dice.one_of(most + 1) {
-                let at = self.dice.between(BEGIN + 2 * SECOND, self.calm_at);
+                let mut at = self.dice.between(BEGIN + 2 * SECOND, self.calm_at);
+                if self.dice.permille(300) {
+                    // Most of a call happens in its first moments.
+                    at = self.plans[self.dice.one_of(self.plans.len())].at + self.dice.between(0, 150 * MILLI);
+                }
                 let fault = [Next::CutSocket, Next::KillAsterisk, Next::KillDaemon].into_iter().nth(which);
                 self.next.extend(fault.map(|fault| {
                     self.ordinal += 1;

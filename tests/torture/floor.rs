@@ -77,7 +77,8 @@ impl Floor {
         let url = options.port(postgres.addr.port()).to_url_lossy();
         let text = format!(
             "[postgres]\nurl = \"{url}\"\n[[node]]\nname = \"model\"\nurl = \"http://{}\"\n\
-             password = \"torture-ring-password\"\n[http]\nlisten = \"{http}\"\n[log]\nformat = \"text\"\nlevel = \"info\"\n",
+             password = \"torture-ring-password\"\n[http]\nlisten = \"{http}\"\n[log]\nformat = \"text\"\nlevel = \"info\"\n\
+             [calls]\nring_timeout_s = 15\nagent_ring_timeout_s = 5\n",
             ari.addr,
         );
         std::fs::write(&config, text).expect("a configuration");

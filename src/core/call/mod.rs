@@ -199,8 +199,8 @@ impl Call {
     pub(in crate::core) fn channels_known_at(&self, at: Timestamp) -> Vec<(Leg, ChannelId)> {
         let record = &self.record;
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
-        let agent =
-            record.agent_channel.clone().filter(|_| record.agent_ended_at.is_none() && before(self.agent_made_at));
+        let agent = record.agent_channel.clone().or_else(|| self.agent_channel_unwritten());
+        let agent = agent.filter(|_| record.agent_ended_at.is_none() && before(self.agent_made_at));
         let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
@@ -217,6 +217,13 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        if leg == Leg::Agent
+            && found.is_some()
+            && let Some(channel) = self.agent_channel_unwritten()
+        {
+            self.guessed = true;
+            self.note(Fact::AgentDialled { at: moment.now, channel }, out);
+        }
         if self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none() {
             match (self.phase(), leg, found) {
                 (Phase::CallingAgent { .. }, Leg::Agent, Some(agent)) if agent.state == ListedState::Up => {
@@ -244,6 +251,13 @@ impl Call {
             }
         };
         self.on_probed(leg, state, moment.now, moment, out);
+    }
+
+    /// Click-to-call: the agent's channel, of which no order is recorded. Before a restart it may have been ordered, and the
+    /// order not written.
+    fn agent_channel_unwritten(&self) -> Option<ChannelId> {
+        let unwritten = self.record.agent_channel.is_none() && self.record.origin == Some(Origin::Api);
+        unwritten.then(|| self.id.agent_channel(1))
     }
 
     /// The daemon died between the admission and the first facts behind it, so the customer may have been dialled: what is
