@@ -197,6 +197,7 @@ impl Store {
             return Ok(not_an_agent(&mut connection, request).await?);
         };
         let decided = decide(&read.snapshot);
+        crash_point!(K02);
         match carry_out(&mut connection, request, &read, &decided, chosen).await {
             Err(StoreError::Unavailable(error)) if !StoreError::was_not_done(&error) => Err(Failure::During(error)),
             done => Ok(done?),

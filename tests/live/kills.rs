@@ -234,7 +234,7 @@ pub fn judge(floor: &Floor, calls: &[CallRow]) -> Verdict {
         }
         match call.quota {
             Quota::Refunded if invited => {
-                verdict.miscounted.push(format!("refunded although an INVITE left: {call:?}"))
+                verdict.miscounted.push(format!("refunded although an INVITE left: {call:?}"));
             }
             Quota::Committed if !invited && !guess && !was_overtaken(call) => {
                 verdict.miscounted.push(format!("used up, and no INVITE left: {call:?}"));

@@ -9,6 +9,7 @@ use model_asterisk::{FarEnd, Knobs, MILLI, Server};
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -146,11 +147,13 @@ async fn seed_floor(pool: &PgPool) {
         // Two agents share a number, and each has some of their own: as many as a day of a thousand calls each takes.
         let own = (0..=size() / 1000).map(|number| format!("+1212556{agent:02}{number:02}"));
         let numbers = own.chain([format!("+121255501{:02}", agent / 2)]);
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO agents (organization_id, name, endpoint) SELECT id, 'A', '{endpoint}' FROM organizations;\n"
         );
         for number in numbers {
-            sql += &format!(
+            let _ = write!(
+                sql,
                 "INSERT INTO numbers (organization_id, e164) SELECT id, '{number}' FROM organizations ON CONFLICT DO NOTHING;
                  INSERT INTO assignments (agent_id, number_id, daily_limit)
                  SELECT a.id, n.id, 1000 FROM agents a, numbers n WHERE a.endpoint = '{endpoint}' AND n.e164 = '{number}';\n"

@@ -16,7 +16,7 @@ async fn listed_after(proxy: &Proxy, fault: &str) -> Duration {
         let began = log.iter().rposition(|entry| entry.what == fault).expect("the fault");
         let listed = log[began..].iter().find(|entry| entry.what.ends_with("/bridges"));
         if let Some(listed) = listed {
-            return listed.at - log[began].at;
+            return listed.at.saturating_sub(log[began].at);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -92,8 +92,8 @@ fn a_commit_that_nobody_heard_of_is_neither_repeated_nor_forgotten() {
         let mut floor = Floor::open().await;
         let rules = vec![
             Rule::new(On::Commit, What::CutAfter).permille(150),
-            Rule::new(On::Batch, What::CutAfter).permille(10),
-            Rule::new(On::Batch, What::CutBefore).permille(10),
+            Rule::new(On::Batch, What::CutAfter).permille(40),
+            Rule::new(On::Batch, What::CutBefore).permille(20),
         ];
         floor.postgres.set(Faults { rules, ..Faults::default() });
         let traffic = Traffic::start(&floor, 20, dice("commits"));

@@ -32,6 +32,9 @@ impl Call {
             Phase::Ending { .. } => {
                 // Asterisk was told to end them and never said that it did: told once more, then believed to be gone.
                 self.end_what_is_left(HangupCause::NORMAL, moment, out);
+                if self.may_have_been_dialled() {
+                    self.assume_dialled(moment.now, out);
+                }
                 let disposition = Disposition::of(&self.record);
                 self.record_settled(disposition, true, moment, out);
             }
@@ -57,8 +60,8 @@ impl Call {
             | Phase::Dialling { .. }
             | Phase::Talking { .. }
             | Phase::Ending { .. } => {
-                if self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none() {
-                    self.assume_dialled(moment, out);
+                if self.may_have_been_dialled() {
+                    self.assume_dialled(moment.now, out);
                 }
                 self.record_settled(Disposition::NodeLost, true, moment, out);
             }

@@ -104,6 +104,9 @@ impl Call {
     }
 
     pub(super) fn on_invite_sent(&mut self, leg: Leg, at: Timestamp, out: &mut Outbox) {
+        if leg == Leg::Customer && self.may_have_been_dialled() && !self.record.is_settled() {
+            self.assume_dialled(at, out);
+        }
         if leg == Leg::Customer
             && self.record.customer_dialled_at.is_some()
             && self.record.invite_sent_at.is_none()
@@ -199,6 +202,10 @@ impl Call {
             | Phase::Ending { .. } => {
                 if self.has_ended(leg) {
                     return;
+                }
+                // The word of the end came before the first listing.
+                if self.may_have_been_dialled() {
+                    self.assume_dialled(at, out);
                 }
                 if leg == Leg::Customer
                     && self.customer == CustomerOrder::Dialled

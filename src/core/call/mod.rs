@@ -224,11 +224,11 @@ impl Call {
             self.guessed = true;
             self.note(Fact::AgentDialled { at: moment.now, channel }, out);
         }
-        if self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none() {
+        if self.may_have_been_dialled() {
             match (self.phase(), leg, found) {
                 (Phase::CallingAgent { .. }, Leg::Agent, Some(agent)) if agent.state == ListedState::Up => {
                     self.note(Fact::AgentAnswered { at: moment.now }, out);
-                    self.assume_dialled(moment, out);
+                    self.assume_dialled(moment.now, out);
                 }
                 (Phase::CallingAgent { .. }, Leg::Agent, Some(_)) => {}
                 // The agent has not picked up, so nobody has been dialled.
@@ -237,7 +237,7 @@ impl Call {
                     return;
                 }
                 (Phase::CallingAgent { .. } | Phase::Preparing { .. }, Leg::Agent | Leg::Customer, _) => {
-                    self.assume_dialled(moment, out);
+                    self.assume_dialled(moment.now, out);
                 }
                 (_, Leg::Agent | Leg::Customer, _) => {}
             }
@@ -262,9 +262,14 @@ impl Call {
 
     /// The daemon died between the admission and the first facts behind it, so the customer may have been dialled: what is
     /// there lives on, what is not there is not dialled a second time.
-    pub(super) fn assume_dialled(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+    pub(super) fn assume_dialled(&mut self, at: Timestamp, out: &mut Outbox) {
         self.guessed = true;
-        self.note(Fact::CustomerDialled { at: moment.now, channel: self.id.customer_channel(1) }, out);
+        self.note(Fact::CustomerDialled { at, channel: self.id.customer_channel(1) }, out);
+    }
+
+    /// No order to dial is recorded, and there may have been one.
+    pub(super) fn may_have_been_dialled(&self) -> bool {
+        self.customer == CustomerOrder::Unheard && self.record.customer_dialled_at.is_none()
     }
 
     /// A listing has shown how things stand.
