@@ -354,3 +354,11 @@ fn each_refusal_has_its_sentence() {
         assert_eq!(sentence(&snapshot, request), (reason, text.to_owned()));
     }
 }
+
+/// One number is used up, and another cannot be used for another reason: tomorrow there is room, and that is what is said.
+#[test]
+fn what_passes_by_tomorrow_is_what_the_agent_is_told() {
+    let used_up = Candidate { used_today: 60, daily_limit: 60, ..usable(1) };
+    let mixed = of(vec![used_up, Candidate { trunk: None, ..usable(2) }]);
+    assert_eq!(choose(&mixed, &to("US", NumberClass::Mobile)).refusal, Some(RefusalReason::DailyLimit));
+}

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub const AGENTS: usize = 12;
 pub const TOKEN: &str = "the-token-of-a-torturer";
 /// Longer than anything takes to come to its end.
-pub const REST: Duration = Duration::from_secs(60);
+pub const REST: Duration = Duration::from_mins(1);
 
 pub struct Floor {
     pub model: Arc<Server>,
@@ -147,16 +147,16 @@ async fn seed_floor(pool: &PgPool) {
         // Two agents share a number, and each has some of their own: as many as a day of a thousand calls each takes.
         let own = (0..=size() / 1000).map(|number| format!("+1212556{agent:02}{number:02}"));
         let numbers = own.chain([format!("+121255501{:02}", agent / 2)]);
-        let _ = write!(
+        let _ = writeln!(
             sql,
-            "INSERT INTO agents (organization_id, name, endpoint) SELECT id, 'A', '{endpoint}' FROM organizations;\n"
+            "INSERT INTO agents (organization_id, name, endpoint) SELECT id, 'A', '{endpoint}' FROM organizations;"
         );
         for number in numbers {
-            let _ = write!(
+            let _ = writeln!(
                 sql,
                 "INSERT INTO numbers (organization_id, e164) SELECT id, '{number}' FROM organizations ON CONFLICT DO NOTHING;
                  INSERT INTO assignments (agent_id, number_id, daily_limit)
-                 SELECT a.id, n.id, 1000 FROM agents a, numbers n WHERE a.endpoint = '{endpoint}' AND n.e164 = '{number}';\n"
+                 SELECT a.id, n.id, 1000 FROM agents a, numbers n WHERE a.endpoint = '{endpoint}' AND n.e164 = '{number}';"
             );
         }
     }
