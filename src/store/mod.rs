@@ -28,17 +28,37 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// A connection unused for longer than this is tried before it is trusted. One that died sooner costs a call a second attempt.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+/// A connection that was given back while the database was in doubt has so long to show that it lives.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Connecting takes milliseconds, or it hangs.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// The database. Cheap to clone: all clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    trust: Trust,
+}
+
+/// Since when connections may be used untried. Those that were idle while the database was away may be dead.
+#[derive(Clone, Debug)]
+struct Trust(Arc<Mutex<Instant>>);
+
+impl Trust {
+    fn since(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
 }
 
 impl Store {
@@ -74,6 +94,9 @@ impl Store {
             // planned while the tables are new and empty, when reading them whole seems cheapest
             ("enable_seqscan", "off"),
         ]);
+        let now = Instant::now();
+        let trust = Trust(Arc::new(Mutex::new(now.checked_sub(TRUSTED_IDLE).unwrap_or(now))));
+        let (before, after) = (trust.clone(), trust.clone());
         let pool = PgPoolOptions::new()
             .max_connections(max)
             .acquire_timeout(acquire_timeout)
@@ -82,16 +105,50 @@ impl Store {
                 Box::pin(async move { if warm { admit::plan(connection).await } else { Ok(()) } })
             })
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
+            .before_acquire(move |connection, meta| {
+                let suspect = meta.idle_for > TRUSTED_IDLE.min(before.since().elapsed());
                 Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
+                    if suspect {
                         connection.ping().await?;
                     }
                     Ok(true)
                 })
             })
+            .after_release(move |connection, _| {
+                // Work that was given up may hang on this connection for as long as TCP has hope. Then it is closed, or the
+                // pool would run dry of connections that nobody uses.
+                let suspect = after.since().elapsed() < TRUSTED_IDLE;
+                Box::pin(async move {
+                    if suspect {
+                        let answer = tokio::time::timeout(FAREWELL, connection.ping()).await;
+                        answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, trust })
+    }
+
+    /// Lets work on the database take so long at most. What takes longer is given up: work that was not committed is
+    /// rolled back, and of work that was about to be, nobody knows.
+    ///
+    /// # Errors
+    ///
+    /// What the work says, or [`StoreError::TooSlow`].
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let mut work = std::pin::pin!(work);
+        let done = tokio::time::timeout(limit, work.as_mut()).await;
+        if done.as_ref().is_ok_and(|done| done.as_ref().err().is_none_or(|error| !error.is_away())) {
+            return done.unwrap_or(Err(StoreError::TooSlow(limit)));
+        }
+        // Before the work lets go of its connection.
+        self.trust.lose();
+        done.unwrap_or(Err(StoreError::TooSlow(limit)))
     }
 
     /// Whether the database answers.
@@ -121,7 +178,8 @@ impl Store {
     /// If the database cannot be reached, or its tables are newer than this program or were changed.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.patient_connection().await?;
-        MIGRATOR.run(&mut connection).await?;
+        // Not `run`: its future cannot be handed to another task.
+        MIGRATOR.run_direct(None, &mut connection, false).await?;
         connection.close().await?;
         Ok(())
     }
@@ -149,6 +207,7 @@ impl Store {
             ("statement_timeout", "0"),
             ("idle_in_transaction_session_timeout", "0"),
         ]);
-        Ok(options.connect().await?)
+        let connected = tokio::time::timeout(CONNECT, options.connect()).await;
+        Ok(connected.map_err(|_| StoreError::TooSlow(CONNECT))??)
     }
 }

@@ -17,5 +17,6 @@ mod emergency;
 mod faults;
 mod giving_up;
 mod numbers;
+mod outage;
 mod outcomes;
 mod refusals;

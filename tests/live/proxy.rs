@@ -1,15 +1,16 @@
-//! A network between the daemon and Asterisk that can be cut. It has a thread of its own, because it stands before the
+//! A network between the daemon and a server that can be cut, or hold everything back. It has a thread of its own, because it stands before the
 //! floor does.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 /// Passes TCP connections on to one address.
 pub struct Proxy {
     pub addr: SocketAddr,
     state: Arc<Mutex<State>>,
+    gate: Arc<Gate>,
 }
 
 #[derive(Default)]
@@ -24,6 +25,8 @@ impl Proxy {
         let addr = listener.local_addr().expect("its address");
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
+        let gate: Arc<Gate> = Arc::default();
+        let shared_gate = Arc::clone(&gate);
         // It ends with the process; a refused connection costs nothing until then.
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
@@ -38,11 +41,12 @@ impl Proxy {
                         continue;
                     };
                     state.connections.push(kept);
-                    thread::spawn(move || pass(from, to));
+                    let gate = Arc::clone(&shared_gate);
+                    thread::spawn(move || pass(from, to, &gate));
                 }
             }
         });
-        Self { addr, state }
+        Self { addr, state, gate }
     }
 
     /// Closes every connection, and every new one at once until [`Proxy::mend`].
@@ -54,16 +58,48 @@ impl Proxy {
         }
     }
 
+    /// Holds everything back until [`Proxy::thaw`], as a server does that is stopped: it can be connected with, takes what it
+    /// is sent, and says nothing.
+    pub fn freeze(&self) {
+        self.gate.set(true);
+    }
+
+    pub fn thaw(&self) {
+        self.gate.set(false);
+    }
+
     pub fn mend(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_cut = false;
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream) {
+#[derive(Default)]
+struct Gate {
+    is_shut: Mutex<bool>,
+    moved: Condvar,
+}
+
+impl Gate {
+    fn set(&self, is_shut: bool) {
+        *self.is_shut.lock().unwrap_or_else(PoisonError::into_inner) = is_shut;
+        self.moved.notify_all();
+    }
+
+    fn wait(&self) {
+        let is_shut = self.is_shut.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.moved.wait_while(is_shut, |is_shut| *is_shut));
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, gate: &Gate) {
     let mut buffer = [0; 16_384];
     while let Ok(count) = from.read(&mut buffer)
         && count > 0
-        && to.write_all(&buffer[..count]).is_ok()
-    {}
+    {
+        gate.wait();
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }

@@ -87,7 +87,16 @@ impl Servers {
 
     /// The address of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://cordboard@127.0.0.1:{}/{database}", self.postgres)
+        url_by(self.postgres(), database)
+    }
+
+    /// Where the daemon of a database has its journal.
+    pub fn journal(&self, database: &str) -> PathBuf {
+        self.dir.join(format!("{database}.journal"))
+    }
+
+    pub fn postgres(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.postgres))
     }
 
     fn script(&self, name: &str, arguments: &[&str]) -> String {
@@ -111,6 +120,11 @@ impl Servers {
         assert!(output.status.success(), "scripts/{name} {arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
+
+/// The address of a database, by way of Postgres or of a proxy before it.
+pub fn url_by(address: SocketAddr, database: &str) -> String {
+    format!("postgres://cordboard@{address}/{database}")
 }
 
 /// Two trunks to a port where nothing listens. Asterisk asks the one called `dead` whether it lives, and so knows it.
