@@ -14,7 +14,7 @@ const DIRECTORY: &str = "/var/lib/cordboard";
 pub struct Journal {
     /// A directory of this daemon alone.
     pub directory: PathBuf,
-    /// The bytes that it may take.
+    /// The bytes that it may take for each node.
     pub max_bytes: u64,
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Backlog {
     jobs: VecDeque<Arc<Job>>,
     /// So many of the first are on the disk.
     on_disk: usize,
+    /// So many of the first are an earlier daemon's.
+    left: usize,
     /// So many that were on the disk are in the database, and the disk does not know it yet.
     gone: usize,
     /// So many came into the database while they were on their way to the disk.
@@ -57,10 +59,12 @@ impl Backlog {
             Some((journal, max_bytes)) => (Disk::Idle(Box::new(journal)), max_bytes),
             None => (Disk::Off, 0),
         };
-        let on_disk = left.len();
+        let count = left.len();
         let jobs = left.into_iter().map(Arc::new).collect();
-        let backlog = Self { jobs, on_disk, gone: 0, overtaken: 0, disk, max_bytes, again_at: Instant::now(), status };
-        backlog.status.unwritten.store(on_disk, Ordering::Relaxed);
+        let (on_disk, left) = (count, count);
+        let backlog =
+            Self { jobs, on_disk, left, gone: 0, overtaken: 0, disk, max_bytes, again_at: Instant::now(), status };
+        backlog.status.unwritten.store(count, Ordering::Relaxed);
         backlog.status.journal.store(matches!(backlog.disk, Disk::Idle(_)), Ordering::Relaxed);
         backlog.report();
         backlog
@@ -97,11 +101,17 @@ impl Backlog {
         self.jobs.iter().take(count).cloned().collect()
     }
 
+    /// How many of the first are an earlier daemon's.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
     /// The database has the first so many.
     pub fn done(&mut self, count: usize) {
         self.jobs.drain(..count.min(self.jobs.len()));
         let gone = count.min(self.on_disk);
         self.on_disk -= gone;
+        self.left -= count.min(self.left);
         self.gone += gone;
         self.overtaken += count - gone;
         self.status.unwritten.fetch_sub(count, Ordering::Relaxed);

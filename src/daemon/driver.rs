@@ -115,7 +115,7 @@ impl Daemon {
         let client = AriClient::new(ari)?;
         let (socket, events, counters) = EventSocket::new(client.clone());
 
-        let (journal, left) = left::open(&config.journal, &status).await;
+        let (journal, left) = left::open(&config.journal, &node, &status).await;
         let breaker = Breaker::new(Arc::clone(&status));
         let writer =
             writer::spawn(store.clone(), breaker.clone(), Arc::clone(&status), Arc::clone(&metrics), journal, left);

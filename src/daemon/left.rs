@@ -3,6 +3,7 @@
 use super::status::Status;
 use super::writer::Job;
 use crate::config;
+use crate::core::ids::NodeName;
 use crate::journal::{Journal, Left};
 use std::sync::atomic::Ordering;
 
@@ -11,8 +12,8 @@ pub(super) type Bounded = (Journal, u64);
 
 /// Opens the journal. A daemon that has none runs all the same: a floor must not stand still because of a directory. But it
 /// says so, loudly and at every look.
-pub(super) async fn open(config: &config::Journal, status: &Status) -> (Option<Bounded>, Vec<Job>) {
-    let (directory, max_bytes) = (config.directory.clone(), config.max_bytes);
+pub(super) async fn open(config: &config::Journal, node: &NodeName, status: &Status) -> (Option<Bounded>, Vec<Job>) {
+    let (directory, max_bytes) = (config.directory.join(node.as_ref()), config.max_bytes);
     let opened = tokio::task::spawn_blocking(move || Journal::open(&directory, max_bytes)).await;
     match opened {
         Ok(Ok((journal, left))) => (Some((journal, max_bytes)), jobs(left, status)),

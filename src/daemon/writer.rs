@@ -223,13 +223,15 @@ impl Keeper {
         if self.attempt.is_some() || now < self.next_at {
             return;
         }
+        let left = self.backlog.left();
         let (store, batch) = (self.store.clone(), self.backlog.first(BATCH));
         self.patience_at = now + PATIENCE;
         self.attempt = Some(Box::pin(async move {
             let result = if batch.is_empty() {
                 store.within(ANSWER, store.ping()).await
             } else {
-                store.within(GIVE_UP, write(&store, &batch)).await
+                let write = async { write(&store, &undisputed(&store, &batch, left).await?).await };
+                store.within(GIVE_UP, write).await
             };
             (batch.len(), result)
         }));
@@ -295,6 +297,34 @@ async fn write(store: &Store, batch: &[Arc<Job>]) -> Result<(), StoreError> {
         }
     }
     append(store, &facts).await
+}
+
+/// A batch without the facts of an earlier daemon in whose places the database has others. Somebody else followed those
+/// calls since, and what stands there stays. `left` of the batch are an earlier daemon's, the first ones.
+async fn undisputed(store: &Store, batch: &[Arc<Job>], left: usize) -> Result<Vec<Arc<Job>>, StoreError> {
+    let mut undisputed = Vec::with_capacity(batch.len());
+    for (place, job) in batch.iter().enumerate() {
+        if place < left && is_disputed(store, job).await? {
+            continue;
+        }
+        undisputed.push(Arc::clone(job));
+    }
+    Ok(undisputed)
+}
+
+async fn is_disputed(store: &Store, job: &Job) -> Result<bool, StoreError> {
+    let Job::Facts(Write { call, first_seq, facts, record }) = job else { return Ok(false) };
+    // The store itself knows what to do with a reservation of a call that we believe to be refused.
+    if record.refusal.is_some() {
+        return Ok(false);
+    }
+    let stored = store.facts(*call).await?;
+    let places = usize::try_from(*first_seq).unwrap_or(usize::MAX);
+    let is_other = stored.iter().skip(places).zip(facts).any(|(stored, left)| stored != left);
+    if is_other {
+        tracing::error!(%call, "somebody else recorded this call meanwhile; what is left of it in the journal is not used");
+    }
+    Ok(is_other)
 }
 
 async fn append(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {

@@ -18,5 +18,6 @@ mod faults;
 mod giving_up;
 mod numbers;
 mod outage;
+mod outage_figures;
 mod outcomes;
 mod refusals;

@@ -42,7 +42,7 @@ impl Servers {
         let mut ports = Ports::default();
         let mut address = || SocketAddr::from((Ipv4Addr::LOCALHOST, ports.next()));
         let (sip, ari, carrier, emergency, http) = (address(), address(), address(), address(), address());
-        let (postgres, https, rtp) = (ports.next(), ports.next(), ports.block(400));
+        let (postgres, https, rtp) = (ports.next(), ports.next(), ports.block(600));
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
         fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
@@ -90,7 +90,7 @@ impl Servers {
         url_by(self.postgres(), database)
     }
 
-    /// Where the daemon of a database has its journal.
+    /// Where the daemon of a database keeps the journals of its nodes.
     pub fn journal(&self, database: &str) -> PathBuf {
         self.dir.join(format!("{database}.journal"))
     }
@@ -107,7 +107,7 @@ impl Servers {
             .env("CORDBOARD_HTTP_PORT", self.ari.port().to_string())
             .env("CORDBOARD_HTTPS_PORT", self.https.to_string())
             .env("CORDBOARD_RTP_START", self.rtp.to_string())
-            .env("CORDBOARD_RTP_END", (self.rtp + 399).to_string())
+            .env("CORDBOARD_RTP_END", (self.rtp + 599).to_string())
             .env("CORDBOARD_TRUNK_PORT", self.carrier.port().to_string())
             .env("CORDBOARD_EMERGENCY_PORT", self.emergency.port().to_string())
             .env("CORDBOARD_PG_PORT", self.postgres.to_string())
