@@ -47,10 +47,8 @@ impl Source {
 
     /// What a start can have without waiting long.
     pub async fn at_start(&mut self) -> Option<Restored> {
-        match tokio::time::timeout(AT_START, self.attempt()).await {
-            Ok(restored) => restored.ok(),
-            Err(_) => None,
-        }
+        let store = self.store.clone();
+        store.within(AT_START, self.attempt()).await.ok()
     }
 
     /// Tries until it is there. What is in the journal is written first, or it would be missing here.

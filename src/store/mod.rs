@@ -26,7 +26,7 @@ pub use error::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,6 +59,16 @@ impl Trust {
     fn lose(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
+}
+
+/// Whether a connection on which work may have been given up can be used by others. The work may hang on it for as long as TCP
+/// has hope, and the pool would run dry. Or it was given up while a transaction was about to begin: then sqlx does not know of
+/// it and does not end it, and what others write would be part of it and never be committed.
+async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // In one simple query, a transaction is as old as its only statement.
+    let question = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection);
+    let answer = tokio::time::timeout(FAREWELL, question).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    if answer?.try_get(0)? { Ok(true) } else { Err(sqlx::Error::BeginFailed) }
 }
 
 impl Store {
@@ -115,16 +125,8 @@ impl Store {
                 })
             })
             .after_release(move |connection, _| {
-                // Work that was given up may hang on this connection for as long as TCP has hope. Then it is closed, or the
-                // pool would run dry of connections that nobody uses.
                 let suspect = after.since().elapsed() < TRUSTED_IDLE;
-                Box::pin(async move {
-                    if suspect {
-                        let answer = tokio::time::timeout(FAREWELL, connection.ping()).await;
-                        answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
-                    }
-                    Ok(true)
-                })
+                Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with(options);
         Ok(Self { pool, trust })

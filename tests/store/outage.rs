@@ -35,7 +35,8 @@ async fn a_decision_that_is_given_up_at_any_moment_leaves_nothing_reserved() {
                 Err(StoreError::TooSlow(_)) => {
                     given_up += 1;
                     refuse_without_asking(&world, &request).await;
-                    // One row, whichever came first.
+                    // One row, whichever came first; and it is really written, not part of something given up.
+                    assert_eq!(committed(&world, &request).await, 1);
                     let row = world.store.call(request.call, None).await.expect("a row");
                     assert!(matches!(row.quota, Quota::None | Quota::Refunded), "{row:#?}");
                     assert!(row.settled_at.is_some(), "{row:#?}");
@@ -50,6 +51,11 @@ async fn a_decision_that_is_given_up_at_any_moment_leaves_nothing_reserved() {
     let reserved = world.number("SELECT count(*) FROM calls WHERE quota = 'reserved'").await;
     assert_eq!(reserved, admitted);
     world.check().await;
+}
+
+/// How many settled rows of the call others see.
+async fn committed(world: &World, request: &AdmitRequest) -> i64 {
+    world.number(&format!("SELECT count(*) FROM calls WHERE id = '{}' AND settled_at IS NOT NULL", request.call)).await
 }
 
 /// The control: whoever gives up and leaves it at that has reservations that nobody uses.
