@@ -163,9 +163,9 @@ impl Store {
         Ok(())
     }
 
-    /// Closes all connections, after the work in progress.
+    /// Closes all connections, after the work in progress; those of a database that does not answer are left as they are.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(FAREWELL, self.pool.close()).await;
     }
 
     /// How many connections are open, and how many of them are idle.

@@ -77,7 +77,9 @@ fn measure() {
         // The length of the outage is what is asked for.
         tokio::time::sleep(Duration::from_secs(seconds as u64).saturating_sub(began.elapsed())).await;
         let (_, metrics) = page(floor.servers.http, "GET", "/metrics", None, None).await;
-        metrics.lines().filter(|line| line.starts_with("cordboard_journal")).for_each(|line| println!("{line}"));
+        for line in metrics.lines().filter(|line| line.starts_with("cordboard_journal")) {
+            println!("{line}");
+        }
         let took = began.elapsed();
         proxy.thaw();
         let thawed = Instant::now();
@@ -91,7 +93,9 @@ fn measure() {
             .fold((0, 0), |sum, rtp| (sum.0 + rtp.lost, sum.1.max(rtp.longest_gap_ms)));
         let alive = rest.iter().filter(|(call, customer)| !call.is_over() && !customer.is_over()).count();
         println!("{alive} of {} calls live; {lost} packets lost, longest gap {gap} ms", rest.len());
-        rest.iter().for_each(|(call, _)| call.hang_up());
+        for (call, _) in rest {
+            call.hang_up();
+        }
         floor.settled(calls + 120).await;
     });
 }

@@ -27,7 +27,8 @@ async fn a_decision_that_is_given_up_at_any_moment_leaves_nothing_reserved() {
     }
     let (mut admitted, mut given_up, mut late) = (0, 0, 0);
     for round in 0..60 {
-        let all = (0..6).map(|n| hurried(&world, round * 6 + n, ["alice", "bob", "carol"][n as usize % 3]));
+        let agents = ["alice", "bob", "carol", "alice", "bob", "carol"];
+        let all = agents.iter().zip(round * 6..).map(|(agent, number)| hurried(&world, number, agent));
         for (request, answer) in join_all(all).await {
             match answer {
                 Ok(Admitted::Admitted(_)) => admitted += 1,
