@@ -11,6 +11,7 @@
 //! | [`policy`] | who may call whom, from which number, now, and why not | the same |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
 //! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
+//! | [`journal`] | records on the disk of this machine, for the time that the database is away | know a fact or a call |
 //! | [`store`] | the only SQL | know Asterisk or HTTP |
 //! | `http` | the API | know Asterisk; speak SQL |
 //! | [`daemon`] | the shell: the loop, and the only place that spawns, sleeps or asks the time | decide anything |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod http;
+pub mod journal;
 pub mod numbering;
 pub mod policy;
 pub mod store;

@@ -133,6 +133,17 @@ fn the_credentials_are_the_secrets_that_the_settings_lack() {
 }
 
 #[test]
+fn the_journal_has_a_place_where_the_daemon_may_write() {
+    let unit = unit();
+    let sample = fs::read_to_string(below_root("systemd/cordboard.toml")).expect("the sample");
+    let directory =
+        sample.lines().find_map(|line| line.strip_prefix("#directory = ")).expect("the journal's directory");
+    let [state] = values(&unit, "StateDirectory")[..] else { panic!("one StateDirectory") };
+    assert_eq!(directory.trim_matches('"'), format!("/var/lib/{state}"));
+    assert_eq!(values(&unit, "StateDirectoryMode"), ["0700"], "what agents dialled stands there");
+}
+
+#[test]
 fn calls_have_time_to_end_after_a_stop() {
     let unit = unit();
     let sample = fs::read_to_string(below_root("systemd/cordboard.toml")).expect("the sample");

@@ -20,13 +20,14 @@ impl Running {
     pub fn start(settings: &Settings, database: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&settings.state)?;
         let config = settings.state.join("cordboard.toml");
+        let journal = settings.state.join("journal").display().to_string();
         let url = settings.ari_url.trim_end_matches("/ari");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&config)?;
         write!(
             file,
-            "[postgres]\nurl = {database:?}\n[[node]]\nname = \"bench\"\nurl = {url:?}\nusername = {:?}\npassword = {:?}\n\
+            "[postgres]\nurl = {database:?}\n[journal]\ndirectory = {:?}\n[[node]]\nname = \"bench\"\nurl = {url:?}\nusername = {:?}\npassword = {:?}\n\
              [http]\nlisten = \"{}\"\n",
-            settings.ari_user, settings.ari_password, settings.daemon_http
+            journal, settings.ari_user, settings.ari_password, settings.daemon_http
         )?;
         let log = settings.state.join("cordboard.log");
         let child = Command::new(&settings.daemon_program)

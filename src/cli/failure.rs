@@ -52,7 +52,7 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::TooSlow(_) => {
                 Self::with_code(UNAVAILABLE, format!("{error}; check that Postgres runs, and the key postgres.url"))
             }
             StoreError::OutcomeUnknown => Self::with_code(UNAVAILABLE, format!("{error}; look before you do it again")),
@@ -63,6 +63,7 @@ impl From<StoreError> for Failure {
             | StoreError::NotFound { .. }
             | StoreError::Inconsistent { .. }
             | StoreError::Migration(_)
+            | StoreError::Behind(_)
             | StoreError::Unexpected(_) => Self::new(error),
         }
     }

@@ -5,7 +5,7 @@ use crate::config::{self, Config, LogFormat};
 use crate::daemon::{self, Daemon, Ended, Status};
 use crate::http::metrics::{counter, gauge};
 use crate::http::{self, AppState, Limits, Reach};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Metrics};
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
@@ -56,15 +56,12 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     crate::numbering::warm_up();
     let postgres = &config.postgres;
     let store = Store::connect_for_calls(&postgres.url, postgres.max_connections, postgres.acquire_timeout)?;
-    if config.postgres.migrate_at_start {
-        store.migrate().await?;
+    match fit(&store, config.postgres.migrate_at_start).await {
+        Err(error @ (StoreError::Unavailable(_) | StoreError::TooSlow(_))) => {
+            tracing::error!(%error, "starting without the database: emergency calls only, until it is there");
+        }
+        result => result?,
     }
-    let pending = store.pending_migrations().await?;
-    anyhow::ensure!(
-        pending.is_empty(),
-        "the database lacks {}; run `cordboard migrate`, or set postgres.migrate_at_start",
-        pending.join(", ")
-    );
     let (metrics, status) = (Arc::new(Metrics::default()), Arc::new(Status::default()));
     let signals = daemon::signals()?;
     let listeners = Listeners::bind(&config.http).await?;
@@ -90,6 +87,15 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     web.stop().await;
     store.close().await;
     Ok(ended)
+}
+
+/// Whether the tables are those of this program.
+async fn fit(store: &Store, migrate: bool) -> Result<(), StoreError> {
+    if migrate {
+        store.migrate().await?;
+    }
+    let pending = store.pending_migrations().await?;
+    if pending.is_empty() { Ok(()) } else { Err(StoreError::Behind(pending.join(", "))) }
 }
 
 /// Where HTTP is spoken. Bound before anything is done in Asterisk, so that an address that is taken is known at once.

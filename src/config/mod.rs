@@ -40,6 +40,7 @@ mod calls;
 mod emergency;
 mod errors;
 mod http;
+mod journal;
 mod log;
 mod node;
 mod postgres;
@@ -58,6 +59,7 @@ use serde::Deserialize;
 pub use calls::{Calls, ExtraPrefix};
 pub use errors::{ConfigErrors, Notice, Place, Warning};
 pub use http::Http;
+pub use journal::Journal;
 pub use log::{Log, LogFormat};
 pub use node::Node;
 pub use postgres::Postgres;
@@ -72,6 +74,8 @@ use report::Report;
 pub struct Config {
     /// Where the records are kept.
     pub postgres: Postgres,
+    /// Where facts wait while the database is away.
+    pub journal: Journal,
     /// The Asterisk server.
     pub node: Node,
     /// How calls are made.
@@ -135,6 +139,7 @@ pub fn load_from(
 /// Secrets are compared by value, so that a changed password file counts.
 pub fn diff_needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut keys = old.postgres.restart_keys(&new.postgres);
+    keys.extend(old.journal.restart_keys(&new.journal));
     keys.extend(old.node.restart_keys(&new.node));
     keys.extend(old.http.restart_keys(&new.http));
     keys.extend(old.log.restart_keys(&new.log));
@@ -166,6 +171,7 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct Raw {
     postgres: Option<postgres::RawPostgres>,
+    journal: Option<journal::RawJournal>,
     node: Option<Vec<node::RawNode>>,
     calls: Option<calls::RawCalls>,
     emergency: Option<emergency::RawEmergency>,
@@ -181,6 +187,7 @@ struct Reported;
 fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<Config, Reported> {
     let raw = source::merge(text, env, report)?;
     let postgres = Postgres::check(raw.postgres.unwrap_or_default(), report);
+    let journal = Journal::check(raw.journal.unwrap_or_default(), report);
     let node = Node::check(raw.node.unwrap_or_default(), report);
     let calls = Calls::check(raw.calls.unwrap_or_default(), report);
     let emergency = emergency::check(raw.emergency, report);
@@ -189,6 +196,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
     let shutdown = Shutdown::check(raw.shutdown.unwrap_or_default(), report);
     Ok(Config {
         postgres: postgres?,
+        journal: journal?,
         node: node?,
         calls: calls?,
         emergency: emergency?,

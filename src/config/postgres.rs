@@ -23,6 +23,8 @@ pub struct Postgres {
     pub max_connections: u32,
     /// How long a request waits for a free connection.
     pub acquire_timeout: Duration,
+    /// How long an agent waits for the decision, all in all, before the call is refused.
+    pub admission_timeout: Duration,
     /// Whether the daemon brings the schema up to date when it starts.
     pub migrate_at_start: bool,
 }
@@ -34,6 +36,7 @@ pub(super) struct RawPostgres {
     url_file: Option<Given<String>>,
     max_connections: Option<Given<u64>>,
     acquire_timeout_ms: Option<Given<u64>>,
+    admission_timeout_ms: Option<Given<u64>>,
     migrate_at_start: Option<Given<bool>>,
 }
 
@@ -45,21 +48,25 @@ impl Postgres {
         let max_connections = report.number(&key("max_connections"), raw.max_connections, 10, &(2..=500));
         let acquire_timeout =
             report.milliseconds(&key("acquire_timeout_ms"), raw.acquire_timeout_ms, 2000, &(50..=60_000));
+        let admission_timeout =
+            report.milliseconds(&key("admission_timeout_ms"), raw.admission_timeout_ms, 250, &(50..=10_000));
         let migrate_at_start = report.value(&key("migrate_at_start"), raw.migrate_at_start);
         Ok(Self {
             url: url?,
             max_connections: max_connections?,
             acquire_timeout: acquire_timeout?,
+            admission_timeout: admission_timeout?,
             migrate_at_start: migrate_at_start?.unwrap_or(false),
         })
     }
 
     pub(super) fn restart_keys(&self, new: &Self) -> Vec<&'static str> {
-        let Self { url, max_connections, acquire_timeout, migrate_at_start } = self;
+        let Self { url, max_connections, acquire_timeout, admission_timeout, migrate_at_start } = self;
         changed([
             ("postgres.url", url.expose_secret() != new.url.expose_secret()),
             ("postgres.max_connections", *max_connections != new.max_connections),
             ("postgres.acquire_timeout_ms", *acquire_timeout != new.acquire_timeout),
+            ("postgres.admission_timeout_ms", *admission_timeout != new.admission_timeout),
             ("postgres.migrate_at_start", *migrate_at_start != new.migrate_at_start),
         ])
     }

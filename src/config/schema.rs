@@ -10,6 +10,7 @@ use super::Raw;
 use super::calls::{RawCalls, RawExtraPrefix};
 use super::emergency::RawEmergency;
 use super::http::RawHttp;
+use super::journal::RawJournal;
 use super::log::RawLog;
 use super::node::RawNode;
 use super::postgres::RawPostgres;
@@ -47,6 +48,7 @@ impl Shape {
             fields: fields_of::<Raw>(),
             inner: vec![
                 ("postgres", Inner::Table(Self::flat::<RawPostgres>())),
+                ("journal", Inner::Table(Self::flat::<RawJournal>())),
                 ("node", Inner::List(Self::flat::<RawNode>())),
                 ("calls", Inner::Table(calls)),
                 ("emergency", Inner::Table(Self::flat::<RawEmergency>())),

@@ -4,7 +4,7 @@ use toml::{Table, Value};
 
 use crate::core::settings::EmergencyRoute;
 
-use super::{Calls, Config, Http, Log, Node, Postgres, Shutdown};
+use super::{Calls, Config, Http, Journal, Log, Node, Postgres, Shutdown};
 
 /// Stands for a secret.
 pub(super) const MASK: &str = "***";
@@ -12,6 +12,7 @@ pub(super) const MASK: &str = "***";
 pub(super) fn redacted_toml(config: &Config) -> String {
     let sections = [
         ("postgres", Value::Table(postgres(&config.postgres))),
+        ("journal", Value::Table(journal(&config.journal))),
         ("node", Value::Array(vec![Value::Table(node(&config.node))])),
         ("calls", Value::Table(calls(&config.calls))),
         ("http", Value::Table(http(&config.http))),
@@ -30,8 +31,14 @@ fn postgres(postgres: &Postgres) -> Table {
         ("url", postgres.redacted_url().into()),
         ("max_connections", i64::from(postgres.max_connections).into()),
         ("acquire_timeout_ms", number(postgres.acquire_timeout.as_millis())),
+        ("admission_timeout_ms", number(postgres.admission_timeout.as_millis())),
         ("migrate_at_start", postgres.migrate_at_start.into()),
     ])
+}
+
+fn journal(journal: &Journal) -> Table {
+    let directory = journal.directory.display().to_string();
+    table([("directory", directory.into()), ("max_mib", number(journal.max_bytes >> 20))])
 }
 
 fn node(node: &Node) -> Table {

@@ -9,6 +9,7 @@ use super::outcome::{HangupCause, RefusalReason};
 use super::record::Record;
 use super::settings::Settings;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The daemon's mind: every open call. One task owns it; nothing in it waits.
@@ -40,7 +41,7 @@ pub struct Outbox {
 }
 
 /// Facts of one call to append, and the row that they make.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Write {
     /// Which call.
     pub call: CallId,
@@ -148,6 +149,16 @@ impl Engine {
     fn derive_deadlines(&mut self) {
         let deadlines = self.calls.values().filter_map(|call| Some((call.deadline(&self.settings)?, call.id)));
         self.deadlines = deadlines.collect();
+    }
+
+    /// Whether a channel belongs to an open call.
+    pub fn knows(&self, channel: &ChannelId) -> bool {
+        self.owner(channel).is_some_and(|(call, _)| self.calls.contains_key(&call))
+    }
+
+    /// The start of Asterisk as it was last known, if that could not be told at the beginning.
+    pub fn node_was_started(&mut self, at: Option<Timestamp>) {
+        self.node_started_at = at.or(self.node_started_at);
     }
 
     /// How many calls are open.

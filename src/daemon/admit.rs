@@ -1,5 +1,6 @@
 //! The decision: what was dialled, by whom, from which number. The rules are pure; the counters are the store's.
 
+use super::breaker::Breaker;
 use super::{Lane, clock};
 use crate::config::Config;
 use crate::core::call::Call;
@@ -14,7 +15,7 @@ use crate::store::admit::{AdmitRequest, Admitted, Decided, Outcome};
 use crate::telemetry::Metrics;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The rules that the configuration sets for everybody.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +64,16 @@ pub fn decide(raw: &str, rules: &Rules, snapshot: &Snapshot, at: Timestamp) -> D
 }
 
 /// Carries out [`Command::Admit`](crate::core::command::Command::Admit).
+///
+/// An agent waits for the answer with the phone at the ear, so it has a deadline: for a connection, for locks and for the
+/// statements together. A call that is refused for it is entered and recorded like any other that the database did not
+/// decide. Should the database have admitted it all the same, after we had stopped listening, then its row holds a quota
+/// that the record of the refusal gives back ([`Store::append`]); and if the reservation comes only after that record, it
+/// fails, because the row stands already. Nothing was dialled in either case, and nothing is asked a second time.
 pub(super) struct Admitter {
     store: Store,
+    breaker: Breaker,
+    deadline: Duration,
     node: NodeName,
     rules: Arc<Rules>,
     lane: Lane,
@@ -72,8 +81,9 @@ pub(super) struct Admitter {
 }
 
 impl Admitter {
-    pub fn new(store: Store, node: NodeName, rules: Rules, lane: Lane, metrics: Arc<Metrics>) -> Self {
-        Self { store, node, rules: Arc::new(rules), lane, metrics }
+    pub fn new(store: Store, breaker: Breaker, config: &Config, lane: Lane, metrics: Arc<Metrics>) -> Self {
+        let (node, rules) = (config.node.name.clone(), Arc::new(Rules::of(config)));
+        Self { store, breaker, deadline: config.postgres.admission_timeout, node, rules, lane, metrics }
     }
 
     pub fn set_rules(&mut self, rules: Rules) {
@@ -92,25 +102,30 @@ impl Admitter {
             requested_at: record.requested_at.unwrap_or_else(clock::now),
             node: self.node.clone(),
         };
+        if self.breaker.is_open() {
+            tracing::warn!(call = %request.call, "the database is away; the call is refused");
+            let (call, at) = (request.call, request.requested_at);
+            return self.lane.tell(Input::Decided { call, verdict: Verdict::Unavailable, at });
+        }
         let (store, rules) = (self.store.clone(), Arc::clone(&self.rules));
+        let (breaker, deadline) = (self.breaker.clone(), self.deadline);
         let (lane, metrics) = (self.lane.clone(), Arc::clone(&self.metrics));
         tokio::spawn(async move {
             let began = Instant::now();
             let decided_at = Mutex::new(request.requested_at);
-            let answer = store
-                .admit_telling(
-                    &request,
-                    |snapshot| {
-                        let at = clock::now();
-                        *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
-                        decide(&request.dialled_raw, &rules, snapshot, at)
-                    },
-                    |admission| {
-                        let (call, admission) = (request.call, Box::new(admission.clone()));
-                        lane.tell(Input::Chosen { call, admission });
-                    },
-                )
-                .await;
+            let decision = store.admit_telling(
+                &request,
+                |snapshot| {
+                    let at = clock::now();
+                    *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+                    decide(&request.dialled_raw, &rules, snapshot, at)
+                },
+                |admission| {
+                    let (call, admission) = (request.call, Box::new(admission.clone()));
+                    lane.tell(Input::Chosen { call, admission });
+                },
+            );
+            let answer = store.within(deadline, decision).await;
             crash_point!(K03);
             let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
             metrics.admission(began.elapsed());
@@ -121,6 +136,9 @@ impl Admitter {
                 Ok(Admitted::Refused { reason, .. }) => Verdict::Refused(reason),
                 Ok(Admitted::Emergency) => Verdict::Emergency,
                 Err(error) => {
+                    if error.is_away() {
+                        breaker.trip();
+                    }
                     tracing::error!(%call, %error, "the database could not decide; the call is refused");
                     Verdict::Unavailable
                 }

@@ -3,11 +3,14 @@
 use super::Lane;
 use super::accounts::Accounts;
 use super::admit::{Admitter, Rules};
+use super::breaker::Breaker;
 use super::clock::Clock;
 use super::directory::Directory;
 use super::dispatch::Dispatch;
 use super::handle::{self, Ask, Handle};
+use super::left;
 use super::lifecycle::{Notifier, Signal};
+use super::restore::{self, Restored, Waiting};
 use super::resync::resync;
 use super::status::Status;
 use super::writer::{self, Writer};
@@ -39,7 +42,9 @@ const RESYNC_AGAIN: Duration = Duration::from_millis(500);
 pub struct Daemon {
     pub(super) engine: Engine,
     clock: Clock,
-    directory: Directory,
+    pub(super) directory: Directory,
+    /// What was unfinished is not known yet.
+    pub(super) waiting_for: Option<Waiting>,
     pub(super) dispatch: Dispatch,
     pub(super) admitter: Admitter,
     pub(super) writer: Writer,
@@ -89,10 +94,11 @@ pub enum Ended {
 }
 
 impl Daemon {
-    /// Loads what is unfinished and starts the workers. Nothing is connected yet.
+    /// Loads what is unfinished and starts the workers. Nothing is connected yet. A database that is away is no reason not to
+    /// start.
     ///
     /// # Errors
-    /// The database cannot be read, or the node's part of the configuration is unusable.
+    /// The node's part of the configuration is unusable.
     pub async fn start(
         config: &Config,
         store: Store,
@@ -109,31 +115,30 @@ impl Daemon {
         let client = AriClient::new(ari)?;
         let (socket, events, counters) = EventSocket::new(client.clone());
 
-        let known = store.nodes().await?.into_iter().find(|row| row.name == node).and_then(|row| row.startup_time);
-        let mut engine = Engine::new(config.engine_settings(), known);
-        let mut clock = Clock::default();
-        for open in store.open_calls(node.as_ref()).await? {
-            tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
-            let (call, record) = (open.call, Box::new(open.record));
-            engine.step(Input::Restored { call, record, admission: open.admission.map(Box::new) }, clock.now());
+        let (journal, left) = left::open(&config.journal, &node, &status).await;
+        let breaker = Breaker::new(Arc::clone(&status));
+        let writer =
+            writer::spawn(store.clone(), breaker.clone(), Arc::clone(&status), Arc::clone(&metrics), journal, left);
+        let mut source = restore::Source::new(config, store.clone(), writer.caught_up());
+        let restored = source.at_start().await;
+        if restored.is_none() {
+            breaker.open();
         }
-        let mut directory = Directory::default();
-        directory.replace(store.directory().await?);
 
         let (sender, results) = mpsc::unbounded_channel();
         let lane = Lane(sender);
         let (handle, asks) = handle::channel();
-        let rules = Rules::of(config);
-        let daemon = Self {
+        let mut daemon = Self {
             dispatch: Dispatch::new(client.clone(), lane.clone(), Arc::clone(&metrics)),
-            admitter: Admitter::new(store.clone(), node.clone(), rules, lane.clone(), Arc::clone(&metrics)),
-            writer: writer::spawn(store.clone(), Arc::clone(&status), Arc::clone(&metrics)),
+            admitter: Admitter::new(store.clone(), breaker, config, lane.clone(), Arc::clone(&metrics)),
+            writer,
             accounts: Accounts::spawn(store, client.clone(), node.clone(), config.node.url.to_string()),
             node,
             emergency: config.emergency.clone(),
-            engine,
-            clock,
-            directory,
+            engine: Engine::new(config.engine_settings(), None),
+            clock: Clock::default(),
+            directory: Directory::default(),
+            waiting_for: restored.is_none().then(|| Waiting::spawn(source)),
             client,
             events,
             lane,
@@ -149,7 +154,10 @@ impl Daemon {
             status,
             metrics,
         };
-        daemon.status.postgres.store(true, Ordering::Relaxed);
+        if let Some(restored) = restored {
+            daemon.status.postgres.store(true, Ordering::Relaxed);
+            daemon.restore(restored);
+        }
         daemon.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
         tokio::spawn(socket.run());
         Ok((daemon, handle, counters))
@@ -179,6 +187,7 @@ impl Daemon {
                 }
                 Some(input) = self.results.recv() => self.step(input),
                 Some(ask) = self.asks.recv() => self.on_ask(ask),
+                Some(restored) = restore::restored(&mut self.waiting_for) => self.restore_late(restored),
                 Some(agents) = self.accounts.changed() => self.directory.replace(agents),
                 () = until(deadline) => self.step(Input::DeadlinePassed),
                 () = until(self.resync_at) => self.resync(),
@@ -246,6 +255,11 @@ impl Daemon {
     }
 
     fn resync(&mut self) {
+        if self.waiting_for.is_some() {
+            // What is there cannot be told from what should not be.
+            self.resync_at = None;
+            return;
+        }
         // If the listing fails, the next one comes soon; if it succeeds, it sets the time of the next itself.
         self.resync_at = Some(Instant::now() + RESYNC_AGAIN);
         let (client, lane) = (self.client.clone(), self.lane.clone());
@@ -280,6 +294,8 @@ impl Daemon {
     }
 
     fn step(&mut self, input: Input) {
+        let held = self.waiting_for.as_mut().map(|waiting| waiting.hold(&self.engine, input.clone()));
+        let Some(input) = held.unwrap_or(Some(input)) else { return };
         let listed = matches!(input, Input::Listed { .. });
         let out = self.engine.step(input, self.clock.now());
         self.status.steps.fetch_add(1, Ordering::Relaxed);
@@ -298,6 +314,28 @@ impl Daemon {
             tracing::info!(open_calls = self.engine.open_calls(), "ready");
         }
         self.notifier.status("ready");
+    }
+
+    fn restore(&mut self, restored: Restored) {
+        self.engine.node_was_started(restored.node_started_at);
+        for open in restored.calls {
+            tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
+            let (call, record) = (open.call, Box::new(open.record));
+            self.step(Input::Restored { call, record, admission: open.admission.map(Box::new) });
+        }
+        self.directory.replace(restored.agents);
+    }
+
+    /// The database came back after the start: what was heard since is understood now.
+    fn restore_late(&mut self, mut restored: Restored) {
+        let Some(waiting) = self.waiting_for.take() else { return };
+        restored.calls.retain(|open| !waiting.begun.contains(&open.call));
+        self.restore(restored);
+        for input in waiting.held {
+            self.step(input);
+        }
+        tracing::info!(open_calls = self.engine.open_calls(), "the database is there; calls are taken");
+        self.resync();
     }
 
     fn reload(&mut self, reload: &mut impl FnMut() -> Option<Config>) {

@@ -2,7 +2,7 @@
 //! and everything else feeds it or works for it.
 //!
 //! ```text
-//! events of Asterisk ──┐
+//! events of Asterisk ──┐                                                    ┌─► journal, while Postgres is away
 //! ends of commands ────┼─► driver: engine.step(input, now) ─► facts    ─► writer   ─► Postgres
 //! requests of the API ─┘                                   └► commands ─► dispatch ─► Asterisk
 //!                                                                       └► admit    ─► Postgres
@@ -14,13 +14,17 @@
 
 mod accounts;
 mod admit;
+mod backlog;
+mod breaker;
 mod clock;
 mod directory;
 mod dispatch;
 mod driver;
 mod hand_out;
 mod handle;
+mod left;
 mod lifecycle;
+mod restore;
 mod resync;
 mod status;
 mod writer;

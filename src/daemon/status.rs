@@ -10,6 +10,22 @@ pub struct Status {
     pub asterisk: AtomicBool,
     /// The last answer of the database was an answer.
     pub postgres: AtomicBool,
+    /// The database is not asked about new calls: it is away, or does not have all that is known.
+    pub store_away: AtomicBool,
+    /// Facts find room on the disk of this machine while the database is away.
+    pub journal: AtomicBool,
+    /// Facts and rows in the journal.
+    pub journaled: AtomicUsize,
+    /// The bytes that the journal takes.
+    pub journal_bytes: AtomicU64,
+    /// Facts and rows that went into the journal, since the start.
+    pub journal_appended: AtomicU64,
+    /// Facts and rows that came out of it into the database, since the start.
+    pub journal_drained: AtomicU64,
+    /// Times that the journal did not take what it should, since the start.
+    pub journal_failures: AtomicU64,
+    /// Refused attempts that were not recorded, because there was no room; since the start.
+    pub refusals_unrecorded: AtomicU64,
     /// No new calls are taken.
     pub draining: AtomicBool,
     /// An emergency route is configured.
@@ -35,6 +51,8 @@ pub struct Health {
     pub asterisk: bool,
     /// The database answers.
     pub postgres: bool,
+    /// Facts would be safe on this machine's disk if the database went away.
+    pub journal: bool,
     /// The daemon is about to stop.
     pub draining: bool,
     /// Emergency calls have a route.
@@ -43,6 +61,8 @@ pub struct Health {
     pub open_calls: usize,
     /// Facts that wait for the database.
     pub unwritten_facts: usize,
+    /// So many of them are in the journal.
+    pub journaled_facts: usize,
 }
 
 impl Status {
@@ -50,14 +70,17 @@ impl Status {
     pub fn health(&self) -> Health {
         let (asterisk, postgres) = (self.asterisk.load(Ordering::Relaxed), self.postgres.load(Ordering::Relaxed));
         let draining = self.draining.load(Ordering::Relaxed);
+        let store_away = self.store_away.load(Ordering::Relaxed);
         Health {
-            ready: asterisk && postgres && !draining,
+            ready: asterisk && postgres && !store_away && !draining,
             asterisk,
             postgres,
+            journal: self.journal.load(Ordering::Relaxed),
             draining,
             emergency_route: self.emergency_route.load(Ordering::Relaxed),
             open_calls: self.open_calls.load(Ordering::Relaxed),
             unwritten_facts: self.unwritten.load(Ordering::Relaxed),
+            journaled_facts: self.journaled.load(Ordering::Relaxed),
         }
     }
 }

@@ -1,19 +1,30 @@
-//! Facts on their way to the database, in order. The loop never waits for it: while the database is away facts wait here,
-//! and calls go on.
+//! Facts on their way to the database, in order. The loop never waits for it: while the database is away they go into the
+//! [journal](crate::journal), and calls go on.
+//!
+//! The writer is also who knows whether the database is there: it writes or asks every second, closes the
+//! [breaker](super::breaker) when all that waited is written, and opens it when a write fails or takes too long. So nothing
+//! new is asked of a database that does not yet have what is known.
 
+use super::backlog::Backlog;
+use super::breaker::Breaker;
 use super::status::Status;
 use crate::core::engine::Write;
+use crate::journal::Journal;
 use crate::store::writes::{CallWrite, EnterRequest};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// One thing to write.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "nearly all jobs are facts")]
 pub(super) enum Job {
     /// The row of a call that was not decided by the database.
@@ -28,6 +39,7 @@ pub(super) struct Writer {
     jobs: mpsc::UnboundedSender<Job>,
     task: JoinHandle<()>,
     status: Arc<Status>,
+    caught_up: watch::Receiver<bool>,
 }
 
 /// More jobs than this are never put into one transaction.
@@ -36,15 +48,62 @@ const BATCH: usize = 256;
 /// transaction costs the same for one as for ten. Nothing waits for them; a crash within this time is made good by what
 /// Asterisk shows at the next start.
 const COMPANY: Duration = Duration::from_millis(50);
+/// A write that takes longer counts as a database that is away: its facts go to the journal while it goes on.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// A write that takes longer is given up and done again. Longer than any time-out of the database's own.
+const GIVE_UP: Duration = Duration::from_secs(5);
+/// An answer to a mere question that takes longer is none.
+const ANSWER: Duration = Duration::from_millis(250);
 /// Between attempts while the database is away.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The end does not wait longer for a database that is away. What is not written then is recovered from Asterisk.
+/// A database of which nothing is wanted is asked so often whether it is there.
+const IDLE: Duration = Duration::from_secs(1);
+/// The end does not wait longer for a database that is away. What is not written then and is not in the journal is
+/// recovered from Asterisk.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-pub(super) fn spawn(store: Store, status: Arc<Status>, metrics: Arc<Metrics>) -> Writer {
+/// Starts the task. What an earlier daemon left is written first, and until then the breaker is open.
+pub(super) fn spawn(
+    store: Store,
+    breaker: Breaker,
+    status: Arc<Status>,
+    metrics: Arc<Metrics>,
+    journal: Option<(Journal, u64)>,
+    left: Vec<Job>,
+) -> Writer {
     let (jobs, receiver) = mpsc::unbounded_channel();
-    let task = tokio::spawn(write_all(store, Arc::clone(&status), metrics, receiver));
-    Writer { jobs, task, status }
+    let (caught_up, watched) = watch::channel(left.is_empty());
+    let now = Instant::now();
+    let away = !left.is_empty();
+    let keeper = Keeper {
+        store,
+        breaker,
+        metrics,
+        jobs: receiver,
+        end_at: None,
+        backlog: Backlog::new(journal, left, Arc::clone(&status)),
+        away,
+        attempt: None,
+        next_at: now,
+        patience_at: now,
+        caught_up,
+    };
+    Writer { jobs, task: tokio::spawn(keeper.run()), status, caught_up: watched }
+}
+
+impl Job {
+    /// As it stands in the journal. Every type in it can be written as JSON.
+    pub fn to_record(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// An attempt that was refused: of all that is recorded, what is missed least.
+    pub fn is_dispensable(&self) -> bool {
+        match self {
+            Self::Enter(request) => request.trunk.is_none(),
+            Self::Facts(write) => write.record.refusal.is_some(),
+        }
+    }
 }
 
 impl Writer {
@@ -54,105 +113,252 @@ impl Writer {
         let _ = self.jobs.send(job);
     }
 
-    /// Waits until all is written, or the database does not come back in time.
+    /// Becomes true when all that an earlier daemon left is in the database.
+    pub fn caught_up(&self) -> watch::Receiver<bool> {
+        self.caught_up.clone()
+    }
+
+    /// Waits until all is written or in the journal, or neither comes about in time.
     pub async fn close(self) {
         drop(self.jobs);
-        if tokio::time::timeout(LAST_WORDS, self.task).await.is_err() {
-            let unwritten = self.status.unwritten.load(Ordering::Relaxed);
-            tracing::error!(unwritten, "the database is away; the last facts are not written");
+        let _ = self.task.await;
+        let left = self.status.unwritten.load(Ordering::Relaxed);
+        let journaled = self.status.journaled.load(Ordering::Relaxed);
+        if left > journaled {
+            tracing::error!(lost = left - journaled, "the database is away; the last facts are not written");
+        }
+        if journaled > 0 {
+            tracing::warn!(facts = journaled, "the database is away; the next start writes what is in the journal");
         }
     }
 }
 
-async fn write_all(store: Store, status: Arc<Status>, metrics: Arc<Metrics>, mut jobs: mpsc::UnboundedReceiver<Job>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut batch, BATCH).await > 0 {
-        if !jobs.is_closed() {
-            tokio::time::sleep(COMPANY).await;
+struct Keeper {
+    store: Store,
+    breaker: Breaker,
+    metrics: Arc<Metrics>,
+    jobs: mpsc::UnboundedReceiver<Job>,
+    /// Set when no more jobs come: not later than then is the end.
+    end_at: Option<Instant>,
+    backlog: Backlog,
+    /// The last attempt failed, or takes too long, or not all of the backlog is written since.
+    away: bool,
+    /// The write under way, of the first jobs of the backlog, and how many.
+    attempt: Option<BoxFuture<'static, (usize, Result<(), StoreError>)>>,
+    /// When the next one begins.
+    next_at: Instant,
+    /// Until when the one under way may take its time.
+    patience_at: Instant,
+    caught_up: watch::Sender<bool>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        let mut new = Vec::with_capacity(BATCH);
+        loop {
+            if self.away {
+                self.backlog.save();
+            }
+            if self.is_done() {
+                return;
+            }
+            self.begin();
+            let turn = self.next_turn();
+            tokio::select! {
+                count = self.jobs.recv_many(&mut new, BATCH), if self.end_at.is_none() => {
+                    if count == 0 {
+                        self.end_at = Some(Instant::now() + LAST_WORDS);
+                    }
+                    self.take(&mut new);
+                }
+                (count, result) = finished(&mut self.attempt) => {
+                    self.attempt = None;
+                    match result {
+                        Ok(()) => self.on_written(count),
+                        Err(error) => self.on_failed(&error),
+                    }
+                }
+                appended = self.backlog.saved() => self.backlog.on_saved(appended),
+                () = self.breaker.tripped() => self.next_at = Instant::now(),
+                () = tokio::time::sleep_until(turn) => {
+                    if !self.away && self.attempt.is_some() && Instant::now() >= self.patience_at {
+                        self.go_away(&StoreError::TooSlow(PATIENCE));
+                    }
+                }
+            }
         }
-        while batch.len() < BATCH
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
+    }
+
+    fn take(&mut self, new: &mut Vec<Job>) {
+        let now = Instant::now();
+        for job in new.drain(..) {
+            self.backlog.push(job);
         }
-        let count = batch.len();
-        write(&store, &status, std::mem::take(&mut batch)).await;
-        metrics.written(count);
-        status.unwritten.fetch_sub(count, Ordering::Relaxed);
+        if !self.away {
+            let company = if self.end_at.is_some() { Duration::ZERO } else { COMPANY };
+            self.next_at = self.next_at.min(now + company);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(end_at) = self.end_at else { return false };
+        let safe = if self.away { self.backlog.is_on_disk() } else { self.backlog.is_empty() };
+        safe || Instant::now() >= end_at
+    }
+
+    /// When something is to be done although nothing happened.
+    fn next_turn(&self) -> Instant {
+        let attempt = match &self.attempt {
+            None => Some(self.next_at),
+            Some(_) => (!self.away).then_some(self.patience_at),
+        };
+        let save = if self.away { self.backlog.save_at() } else { None };
+        let far = Instant::now() + IDLE;
+        [attempt, save, self.end_at].into_iter().flatten().fold(far, Instant::min)
+    }
+
+    /// Begins to write, or merely asks, if it is time for that.
+    fn begin(&mut self) {
+        let now = Instant::now();
+        if self.attempt.is_some() || now < self.next_at {
+            return;
+        }
+        let left = self.backlog.left();
+        let (store, batch) = (self.store.clone(), self.backlog.first(BATCH));
+        self.patience_at = now + PATIENCE;
+        self.attempt = Some(Box::pin(async move {
+            let result = if batch.is_empty() {
+                store.within(ANSWER, store.ping()).await
+            } else {
+                let write = async { write(&store, &undisputed(&store, &batch, left).await?).await };
+                store.within(GIVE_UP, write).await
+            };
+            (batch.len(), result)
+        }));
+    }
+
+    fn on_written(&mut self, count: usize) {
+        self.backlog.done(count);
+        self.metrics.written(count);
+        let now = Instant::now();
+        self.next_at = match self.backlog.len() {
+            0 => now + IDLE,
+            1..BATCH if !self.away && self.end_at.is_none() => now + COMPANY,
+            _ => now,
+        };
+        if self.away && !self.backlog.is_empty() {
+            return;
+        }
+        if self.away {
+            tracing::info!("the database is back, and has all that waited");
+        }
+        self.away = false;
+        self.breaker.close();
+        self.caught_up.send_replace(true);
+    }
+
+    fn on_failed(&mut self, error: &StoreError) {
+        self.next_at = Instant::now() + PAUSE;
+        self.go_away(error);
+    }
+
+    fn go_away(&mut self, error: &StoreError) {
+        self.away = true;
+        if self.breaker.open() {
+            tracing::error!(%error, "the database is away; calls go on and their facts wait in the journal");
+        }
     }
 }
 
-async fn write(store: &Store, status: &Status, batch: Vec<Job>) {
+async fn finished<T>(attempt: &mut Option<BoxFuture<'static, T>>) -> T {
+    match attempt {
+        Some(attempt) => attempt.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes jobs in their order. All of it can be done again. Fails only if the database is away; what it refuses is left
+/// out, because no second attempt would change that.
+async fn write(store: &Store, batch: &[Arc<Job>]) -> Result<(), StoreError> {
     // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
     let mut facts: Vec<CallWrite> = Vec::new();
     for job in batch {
-        match job {
+        match &**job {
             Job::Facts(Write { call, first_seq, facts: new, record }) => {
-                facts.push(CallWrite { call, first_seq, facts: new, record });
+                let (facts_of_call, record) = (new.clone(), record.clone());
+                facts.push(CallWrite { call: *call, first_seq: *first_seq, facts: facts_of_call, record });
             }
             Job::Enter(request) => {
-                append(store, status, std::mem::take(&mut facts)).await;
-                patiently(store, status, Work::Enter(&request)).await;
+                append(store, &std::mem::take(&mut facts)).await?;
+                if let Err(error) = store.enter(request).await {
+                    refused(error)?;
+                }
             }
         }
     }
-    append(store, status, facts).await;
+    append(store, &facts).await
 }
 
-async fn append(store: &Store, status: &Status, facts: Vec<CallWrite>) {
-    if facts.is_empty() {
-        return;
+/// A batch without the facts of an earlier daemon in whose places the database has others. Somebody else followed those
+/// calls since, and what stands there stays. `left` of the batch are an earlier daemon's, the first ones.
+async fn undisputed(store: &Store, batch: &[Arc<Job>], left: usize) -> Result<Vec<Arc<Job>>, StoreError> {
+    let mut undisputed = Vec::with_capacity(batch.len());
+    for (place, job) in batch.iter().enumerate() {
+        if place < left && is_disputed(store, job).await? {
+            continue;
+        }
+        undisputed.push(Arc::clone(job));
     }
-    crash_point!(writing(&facts));
-    if patiently(store, status, Work::Append(&facts)).await || facts.len() == 1 {
-        crash_point!(written(&facts));
-        return;
+    Ok(undisputed)
+}
+
+async fn is_disputed(store: &Store, job: &Job) -> Result<bool, StoreError> {
+    let Job::Facts(Write { call, first_seq, facts, record }) = job else { return Ok(false) };
+    // The store itself knows what to do with a reservation of a call that we believe to be refused.
+    if record.refusal.is_some() {
+        return Ok(false);
+    }
+    let stored = store.facts(*call).await?;
+    let places = usize::try_from(*first_seq).unwrap_or(usize::MAX);
+    let is_other = stored.iter().skip(places).zip(facts).any(|(stored, left)| stored != left);
+    if is_other {
+        tracing::error!(%call, "somebody else recorded this call meanwhile; what is left of it in the journal is not used");
+    }
+    Ok(is_other)
+}
+
+async fn append(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
+    let Err(error) = append_all(store, facts).await else { return Ok(()) };
+    if error.is_away() || facts.len() == 1 {
+        return refused(error);
     }
     // One of them is refused by the database itself: the others must not suffer.
     for write in facts {
-        patiently(store, status, Work::Append(std::slice::from_ref(&write))).await;
-    }
-}
-
-/// What is to be written by one transaction.
-#[derive(Clone, Copy)]
-enum Work<'a> {
-    Enter(&'a EnterRequest),
-    Append(&'a [CallWrite]),
-}
-
-impl Work<'_> {
-    async fn attempt(self, store: &Store) -> Result<(), StoreError> {
-        match self {
-            Self::Enter(request) => store.enter(request).await,
-            Self::Append(facts) => {
-                for call in store.append(facts).await? {
-                    tracing::error!(%call, "facts of a call that has no row");
-                }
-                Ok(())
-            }
+        if let Err(error) = append_all(store, std::slice::from_ref(write)).await {
+            refused(error)?;
         }
     }
+    Ok(())
 }
 
-/// Tries until the database has answered. False if it refused, which no second attempt would change.
-async fn patiently(store: &Store, status: &Status, work: Work<'_>) -> bool {
-    loop {
-        match work.attempt(store).await {
-            Ok(()) => {
-                status.postgres.store(true, Ordering::Relaxed);
-                return true;
-            }
-            Err(error @ (StoreError::Unavailable(_) | StoreError::OutcomeUnknown)) => {
-                if status.postgres.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%error, "the database is away; calls go on and their facts wait");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "the database refuses facts of a call");
-                return false;
-            }
-        }
+async fn append_all(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
+    if facts.is_empty() {
+        return Ok(());
     }
+    crash_point!(writing(facts));
+    let unknown = store.append(facts).await?;
+    crash_point!(written(facts));
+    for call in unknown {
+        tracing::error!(%call, "facts of a call that has no row");
+    }
+    Ok(())
+}
+
+/// A refusal is told and done with; a database that is away is not.
+fn refused(error: StoreError) -> Result<(), StoreError> {
+    if error.is_away() {
+        return Err(error);
+    }
+    tracing::error!(%error, "the database refuses facts of a call");
+    Ok(())
 }

@@ -7,11 +7,15 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The organization whose token came with the request. Nothing else says which tenant it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tenant(pub OrganizationId);
 
+/// One row by its key. A program that waits longer for it waits for a database that is away.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// No token of ours is longer.
 const LONGEST: usize = 256;
 
@@ -20,8 +24,11 @@ impl FromRequestParts<AppState> for Tenant {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
+        if state.status.store_away.load(Ordering::Relaxed) {
+            return Err(Problem::store_unavailable());
+        }
         let sha256: [u8; 32] = Sha256::digest(token).into();
-        let token = state.store.authenticate(&sha256).await?;
+        let token = state.store.within(PATIENCE, state.store.authenticate(&sha256)).await?;
         token.map(|token| Self(token.organization)).ok_or_else(Problem::unauthorized)
     }
 }

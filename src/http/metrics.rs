@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const END: &str = "# EOF\n";
@@ -35,6 +35,21 @@ fn of_status(text: &mut String, state: &AppState) {
     let health = state.status.health();
     gauge(text, "cordboard_open_calls", "Calls under way", health.open_calls);
     gauge(text, "cordboard_unwritten_facts", "Facts that wait for the database", health.unwritten_facts);
+    gauge(text, "cordboard_journaled_facts", "Facts in the journal", health.journaled_facts);
+    let status = &state.status;
+    let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    gauge(text, "cordboard_journal_bytes", "Bytes that the journal takes", of(&status.journal_bytes));
+    gauge(text, "cordboard_journal_up", "The journal takes facts", u8::from(health.journal));
+    let counters = [
+        ("appended", "Facts and rows put into the journal", &status.journal_appended),
+        ("drained", "Facts and rows of the journal that the database has", &status.journal_drained),
+        ("failures", "Times that the journal did not take what it should", &status.journal_failures),
+    ];
+    for (name, help, value) in counters {
+        counter(text, &format!("cordboard_journal_{name}"), help, of(value));
+    }
+    let unrecorded = of(&status.refusals_unrecorded);
+    counter(text, "cordboard_refusals_unrecorded", "Refused attempts for whose record there was no room", unrecorded);
     gauge(text, "cordboard_ready", "New calls can be made", u8::from(health.ready));
     gauge(text, "cordboard_asterisk_up", "Events of Asterisk are heard", u8::from(health.asterisk));
     gauge(text, "cordboard_postgres_up", "The database answers", u8::from(health.postgres));

@@ -198,7 +198,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { what: "call", .. } => Self::call_not_found(),
             StoreError::NotFound { what: "agent", .. } => Self::agent_not_found(),
             StoreError::NotFound { .. } => Self::not_found(),
-            StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::TooSlow(_) => {
                 tracing::warn!(%error, "the database does not answer");
                 Self::store_unavailable()
             }
@@ -206,6 +206,7 @@ impl From<StoreError> for Problem {
             | StoreError::Inconsistent { .. }
             | StoreError::Url
             | StoreError::Migration(_)
+            | StoreError::Behind(_)
             | StoreError::Unexpected(_) => {
                 tracing::error!(%error, "a request failed");
                 Self::internal()

@@ -28,6 +28,15 @@ const FALLBACK: &str = "112 911";
 
 /// Whether what was dialled is an emergency number of the country.
 pub fn is_emergency(raw: &str, country: &RegionCode) -> bool {
+    is_one_of(raw, emergency_numbers(country))
+}
+
+/// Whether what was dialled is an emergency number of any country.
+pub fn is_emergency_somewhere(raw: &str) -> bool {
+    is_one_of(raw, TABLE.iter().flat_map(|(_, numbers)| numbers.split(' ')))
+}
+
+fn is_one_of(raw: &str, mut numbers: impl Iterator<Item = &'static str>) -> bool {
     let mut digits = [0_u8; MAX_DIGITS];
     let mut len = 0;
     let mut plus = false;
@@ -42,7 +51,7 @@ pub fn is_emergency(raw: &str, country: &RegionCode) -> bool {
             _ => return false,
         }
     }
-    emergency_numbers(country).any(|number| number.as_bytes() == &digits[..len])
+    numbers.any(|number| number.as_bytes() == &digits[..len])
 }
 
 /// The emergency numbers of a country, shortest first.
@@ -65,6 +74,16 @@ mod tests {
                 assert!((2..=MAX_DIGITS).contains(&number.len()), "{territory} {number}");
                 assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{territory} {number}");
             }
+        }
+    }
+
+    #[test]
+    fn somewhere_is_anywhere_and_nowhere_else() {
+        for number in ["112", "9-1-1", "999", "000", "17", "+119"] {
+            assert!(is_emergency_somewhere(number), "{number}");
+        }
+        for number in ["", "1", "9911", "2025550199", "+1911", "411x", "0"] {
+            assert!(!is_emergency_somewhere(number), "{number}");
         }
     }
 

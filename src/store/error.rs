@@ -1,6 +1,7 @@
 //! What can go wrong between us and the database, by what the caller can do about it.
 
 use sqlx::migrate::MigrateError;
+use std::time::Duration;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +39,18 @@ pub enum StoreError {
     /// what became of it.
     #[error("the connection to the database was lost during a commit, and nobody knows whether it took place")]
     OutcomeUnknown,
+    /// The database did not answer in the time that there was. Whether it does the work all the same, nobody knows.
+    #[error("the database did not answer within {} ms", .0.as_millis())]
+    TooSlow(Duration),
     /// The database URL cannot be read.
     #[error("the database URL cannot be read; it should look like postgres://user:password@host/database")]
     Url,
     /// The tables could not be brought up to date.
     #[error("the database tables cannot be brought up to date: {0}")]
     Migration(#[source] MigrateError),
+    /// The tables are older than this program.
+    #[error("the database lacks {0}; run `cordboard migrate`, or set postgres.migrate_at_start")]
+    Behind(String),
     /// Anything else: most likely the tables are not those of this version of the program.
     #[error("the database and this program do not fit together: {0}")]
     Unexpected(#[source] sqlx::Error),
@@ -113,6 +120,23 @@ impl From<MigrateError> for StoreError {
 }
 
 impl StoreError {
+    /// Whether it says nothing about what was to be written, but only about the database: the same may succeed later.
+    ///
+    /// Tables that this program does not know are counted here too: somebody is about to upgrade one or the other, and a
+    /// fact that is dropped meanwhile is lost.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unavailable(_)
+            | Self::OutcomeUnknown
+            | Self::TooSlow(_)
+            | Self::Unexpected(_)
+            | Self::Migration(_)
+            | Self::Behind(_)
+            | Self::Url => true,
+            Self::Constraint { .. } | Self::NotFound { .. } | Self::Inconsistent { .. } => false,
+        }
+    }
+
     /// Names table and row of an error that was met while reading.
     pub(super) fn reading(table: &'static str, row: impl ToString) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| {

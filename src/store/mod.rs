@@ -26,19 +26,49 @@ pub use error::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// A connection unused for longer than this is tried before it is trusted. One that died sooner costs a call a second attempt.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+/// A connection that was given back while the database was in doubt has so long to show that it lives.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Connecting takes milliseconds, or it hangs.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// The database. Cheap to clone: all clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    trust: Trust,
+}
+
+/// Since when connections may be used untried. Those that were idle while the database was away may be dead.
+#[derive(Clone, Debug)]
+struct Trust(Arc<Mutex<Instant>>);
+
+impl Trust {
+    fn since(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// Whether a connection on which work may have been given up can be used by others. The work may hang on it for as long as TCP
+/// has hope, and the pool would run dry. Or it was given up while a transaction was about to begin: then sqlx does not know of
+/// it and does not end it, and what others write would be part of it and never be committed.
+async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // In one simple query, a transaction is as old as its only statement.
+    let question = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection);
+    let answer = tokio::time::timeout(FAREWELL, question).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    if answer?.try_get(0)? { Ok(true) } else { Err(sqlx::Error::BeginFailed) }
 }
 
 impl Store {
@@ -74,6 +104,9 @@ impl Store {
             // planned while the tables are new and empty, when reading them whole seems cheapest
             ("enable_seqscan", "off"),
         ]);
+        let now = Instant::now();
+        let trust = Trust(Arc::new(Mutex::new(now.checked_sub(TRUSTED_IDLE).unwrap_or(now))));
+        let (before, after) = (trust.clone(), trust.clone());
         let pool = PgPoolOptions::new()
             .max_connections(max)
             .acquire_timeout(acquire_timeout)
@@ -82,16 +115,42 @@ impl Store {
                 Box::pin(async move { if warm { admit::plan(connection).await } else { Ok(()) } })
             })
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
+            .before_acquire(move |connection, meta| {
+                let suspect = meta.idle_for > TRUSTED_IDLE.min(before.since().elapsed());
                 Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
+                    if suspect {
                         connection.ping().await?;
                     }
                     Ok(true)
                 })
             })
+            .after_release(move |connection, _| {
+                let suspect = after.since().elapsed() < TRUSTED_IDLE;
+                Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
+            })
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, trust })
+    }
+
+    /// Lets work on the database take so long at most. What takes longer is given up: work that was not committed is
+    /// rolled back, and of work that was about to be, nobody knows.
+    ///
+    /// # Errors
+    ///
+    /// What the work says, or [`StoreError::TooSlow`].
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let mut work = std::pin::pin!(work);
+        let done = tokio::time::timeout(limit, work.as_mut()).await;
+        if done.as_ref().is_ok_and(|done| done.as_ref().err().is_none_or(|error| !error.is_away())) {
+            return done.unwrap_or(Err(StoreError::TooSlow(limit)));
+        }
+        // Before the work lets go of its connection.
+        self.trust.lose();
+        done.unwrap_or(Err(StoreError::TooSlow(limit)))
     }
 
     /// Whether the database answers.
@@ -104,9 +163,9 @@ impl Store {
         Ok(())
     }
 
-    /// Closes all connections, after the work in progress.
+    /// Closes all connections, after the work in progress; those of a database that does not answer are left as they are.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(FAREWELL, self.pool.close()).await;
     }
 
     /// How many connections are open, and how many of them are idle.
@@ -121,7 +180,8 @@ impl Store {
     /// If the database cannot be reached, or its tables are newer than this program or were changed.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.patient_connection().await?;
-        MIGRATOR.run(&mut connection).await?;
+        // Not `run`: its future cannot be handed to another task.
+        MIGRATOR.run_direct(None, &mut connection, false).await?;
         connection.close().await?;
         Ok(())
     }
@@ -149,6 +209,7 @@ impl Store {
             ("statement_timeout", "0"),
             ("idle_in_transaction_session_timeout", "0"),
         ]);
-        Ok(options.connect().await?)
+        let connected = tokio::time::timeout(CONNECT, options.connect()).await;
+        Ok(connected.map_err(|_| StoreError::TooSlow(CONNECT))??)
     }
 }

@@ -7,7 +7,7 @@ use crate::core::ids::{CallId, EndpointName, NodeName, TrunkName};
 use crate::core::number::E164;
 use crate::core::outcome::Disposition;
 use crate::core::record::{Quota, Record};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::types::Json;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A call that is not decided by the database: an emergency call, or one refused without asking it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnterRequest {
     /// The call's id.
     pub call: CallId,

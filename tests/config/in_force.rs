@@ -14,9 +14,14 @@ fn restarts(name: &str, value: &str) -> Vec<&'static str> {
 fn the_least_file_gives_the_documented_defaults() {
     let expected = r#"[postgres]
 acquire_timeout_ms = 2000
+admission_timeout_ms = 250
 max_connections = 10
 migrate_at_start = false
 url = "postgres://cordboard@localhost/cordboard"
+
+[journal]
+directory = "/var/lib/cordboard"
+max_mib = 64
 
 [[node]]
 allow_vulnerable_asterisk = false
@@ -68,6 +73,7 @@ fn what_is_shown_can_be_read_again_and_is_complete() {
 #[test]
 fn only_what_is_bound_at_the_start_needs_a_restart() {
     assert_eq!(restarts("CORDBOARD__POSTGRES__URL", "postgres://localhost/other"), ["postgres.url"]);
+    assert_eq!(restarts("CORDBOARD__JOURNAL__MAX_MIB", "5"), ["journal.max_mib"]);
     assert_eq!(restarts("CORDBOARD__NODE__0__PASSWORD", "another-password"), ["node.password"]);
     assert_eq!(restarts("CORDBOARD__HTTP__LISTEN", "127.0.0.1:9"), ["http.listen"]);
     assert_eq!(restarts("CORDBOARD__LOG__FORMAT", "json"), ["log.format"]);

@@ -30,13 +30,16 @@ async fn ready_is_who_can_make_calls_and_operators_are_told_why_not() {
     floor.status.postgres.store(true, Relaxed);
     floor.status.open_calls.store(3, Relaxed);
     let expected = json!({
-        "ready": false, "asterisk": false, "postgres": true, "draining": false, "emergencyRoute": false,
-        "openCalls": 3, "unwrittenFacts": 0,
+        "ready": false, "asterisk": false, "postgres": true, "journal": false, "draining": false, "emergencyRoute": false,
+        "openCalls": 3, "unwrittenFacts": 0, "journaledFacts": 0,
     });
     let reply = floor.get("/readyz", "").await;
     assert_eq!((reply.status.as_u16(), reply.json()), (503, expected));
     floor.status.asterisk.store(true, Relaxed);
     assert_eq!(floor.get("/readyz", "").await.status, 200);
+    floor.status.store_away.store(true, Relaxed);
+    assert_eq!(floor.get("/readyz", "").await.status, 503, "it answers, and does not have all that is known");
+    floor.status.store_away.store(false, Relaxed);
     floor.status.draining.store(true, Relaxed);
     assert_eq!(floor.get("/readyz", "").await.status, 503);
 
@@ -54,6 +57,8 @@ fn numbers(reply: &Reply) {
     for line in [
         "cordboard_open_calls 3",
         "cordboard_unwritten_facts 0",
+        "cordboard_journal_bytes 0",
+        "cordboard_journal_failures_total 0",
         "cordboard_asterisk_up 0",
         "cordboard_postgres_up 1",
         "cordboard_draining 0",

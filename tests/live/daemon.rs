@@ -1,6 +1,6 @@
 //! The daemon's process.
 
-use crate::servers::{ARI_PASSWORD, Servers, signal};
+use crate::servers::{ARI_PASSWORD, Servers, signal, url_by};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Where the daemon finds ARI: Asterisk itself, or a proxy.
     pub ari: SocketAddr,
+    /// Where it finds Postgres: Postgres itself, or a proxy.
+    pub postgres: SocketAddr,
     /// What emergency services see as caller; none: there is no emergency route.
     pub emergency: Option<&'static str>,
     /// Further lines, by section.
@@ -26,10 +28,11 @@ impl Settings {
     fn text(&self, servers: &Servers, database: &str) -> String {
         let mut text = format!(
             "[postgres]\nurl = \"{}\"\nmigrate_at_start = true\n\
-             [[node]]\nname = \"live\"\nurl = \"http://{}\"\npassword = \"{ARI_PASSWORD}\"\n\
+             [journal]\ndirectory = {:?}\n[[node]]\nname = \"live\"\nurl = \"http://{}\"\npassword = \"{ARI_PASSWORD}\"\n\
              [http]\nlisten = \"{}\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n\
              [shutdown]\ndrain_timeout_s = 60\n[calls]\n{}\n",
-            servers.url(database),
+            url_by(self.postgres, database),
+            servers.journal(database).display().to_string(),
             self.ari,
             servers.http,
             self.calls

@@ -1,6 +1,6 @@
 //! What dies, and what must live on.
 
-use crate::check::{none_left, until};
+use crate::check::none_left;
 use crate::floor::{Floor, Phone, SOON, live, live_with};
 use crate::outcomes::{ended, they_talk};
 use crate::refusals::hears;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const CUSTOMER: &str = "+14155550101";
 
 /// Agent and customer, talking.
-async fn talking(floor: &mut Floor) -> (Phone, OutCall, InCall) {
+pub async fn talking(floor: &mut Floor) -> (Phone, OutCall, InCall) {
     let ann = floor.phone("ann", &["+12025550150"]).await;
     let call = ann.call(CUSTOMER).await;
     call.answered(SOON).await.expect("an answer");
@@ -200,32 +200,5 @@ fn asterisk_is_killed_in_mid_call_and_the_record_says_so() {
         call.answered(SOON).await.expect("an answer");
         call.hang_up();
         floor.settled(2).await;
-    });
-}
-
-#[test]
-fn the_database_stops_in_mid_call_and_the_end_is_recorded_when_it_is_back() {
-    live(async |floor| {
-        let (ann, call, customer) = talking(floor).await;
-        floor.servers.stop_postgres();
-        they_talk(&call, &customer).await;
-        let refused = ann.call("+14155550102").await;
-        let first = refused.provisional(SOON).await.expect("the announcement");
-        let after = Duration::from_nanos(first.at_ns - refused.progress().invited_ns);
-        assert!(after < Duration::from_millis(2500), "the agent heard nothing for {after:?}");
-        hears(&refused, RefusalReason::StoreUnavailable.prompt(), 503).await;
-        they_talk(&call, &customer).await;
-        call.hang_up();
-        assert_eq!(customer.ended(SOON).await.expect("an end").how, Ending::TheyHungUp);
-        none_left(floor, "channels").await;
-        floor.servers.start_postgres();
-        let calls = floor.settled(2).await;
-        assert_eq!((calls[0].disposition, calls[0].hung_up_by), (Some(Disposition::Answered), Some(Party::Agent)));
-        assert_eq!(calls[1].refusal, Some(RefusalReason::StoreUnavailable));
-        until("ready", async || ann.peer.register(600).await.is_ok()).await;
-        let call = ann.call("+14155550103").await;
-        call.answered(SOON).await.expect("an answer");
-        call.hang_up();
-        floor.settled(3).await;
     });
 }

@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::daemon::{Daemon, Settings};
+use crate::http::{ask, page};
 use crate::servers::{Servers, servers};
 use cordboard::store::Store;
 use cordboard::store::calls::{CallFilter, CallRow};
@@ -88,7 +89,8 @@ pub fn live_with(set: impl FnOnce(&mut Settings), scenario: impl AsyncFnOnce(&mu
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let servers = servers();
-        let mut settings = Settings { ari: servers.ari, emergency: None, calls: "", crash_at: None };
+        let mut settings =
+            Settings { ari: servers.ari, postgres: servers.postgres(), emergency: None, calls: "", crash_at: None };
         set(&mut settings);
         let mut floor = Floor::open(servers, settings).await;
         scenario(&mut floor).await;
@@ -163,6 +165,28 @@ impl Floor {
         let settings = Settings { crash_at: point, ..self.settings.clone() };
         self.daemon = Daemon::start(self.servers, &self.database, &settings);
         self.daemon.is_ready_or_dead().await;
+    }
+
+    /// The same without a database, so that it is never ready: it serves as soon as it hears Asterisk.
+    pub async fn restart_daemon_alone(&mut self) {
+        assert!(!self.daemon.is_alive(), "the old one runs");
+        self.daemon = Daemon::start(self.servers, &self.database, &self.settings);
+        self.daemon.says("starting without the database").await;
+        check::until("connected", async || {
+            let (_, metrics) = page(self.servers.http, "GET", "/metrics", None, None).await;
+            metrics.contains("\ncordboard_ari_connected 1\n")
+        })
+        .await;
+    }
+
+    /// Waits until all that is not in the database is in the journal.
+    pub async fn journaled(&self) {
+        check::until("in the journal", async || {
+            let (_, ready) = ask(self.servers.http, "GET", "/readyz", None, None).await;
+            let count = |key: &str| ready[key].as_u64().expect("a number");
+            count("journaledFacts") > 0 && count("journaledFacts") == count("unwrittenFacts")
+        })
+        .await;
     }
 
     pub async fn sql(&self, statement: &str) {

@@ -17,6 +17,8 @@ mod faults;
 mod giving_up;
 mod kills;
 mod numbers;
+mod outage;
+mod outage_figures;
 mod outcomes;
 mod refusals;
 mod survivors;

@@ -42,7 +42,7 @@ impl Servers {
         let mut ports = Ports::default();
         let mut address = || SocketAddr::from((Ipv4Addr::LOCALHOST, ports.next()));
         let (sip, ari, carrier, emergency, http) = (address(), address(), address(), address(), address());
-        let (postgres, https, rtp) = (ports.next(), ports.next(), ports.block(400));
+        let (postgres, https, rtp) = (ports.next(), ports.next(), ports.block(600));
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
         fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
@@ -87,7 +87,16 @@ impl Servers {
 
     /// The address of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://cordboard@127.0.0.1:{}/{database}", self.postgres)
+        url_by(self.postgres(), database)
+    }
+
+    /// Where the daemon of a database keeps the journals of its nodes.
+    pub fn journal(&self, database: &str) -> PathBuf {
+        self.dir.join(format!("{database}.journal"))
+    }
+
+    pub fn postgres(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.postgres))
     }
 
     fn script(&self, name: &str, arguments: &[&str]) -> String {
@@ -98,7 +107,7 @@ impl Servers {
             .env("CORDBOARD_HTTP_PORT", self.ari.port().to_string())
             .env("CORDBOARD_HTTPS_PORT", self.https.to_string())
             .env("CORDBOARD_RTP_START", self.rtp.to_string())
-            .env("CORDBOARD_RTP_END", (self.rtp + 399).to_string())
+            .env("CORDBOARD_RTP_END", (self.rtp + 599).to_string())
             .env("CORDBOARD_TRUNK_PORT", self.carrier.port().to_string())
             .env("CORDBOARD_EMERGENCY_PORT", self.emergency.port().to_string())
             .env("CORDBOARD_PG_PORT", self.postgres.to_string())
@@ -111,6 +120,11 @@ impl Servers {
         assert!(output.status.success(), "scripts/{name} {arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
+
+/// The address of a database, by way of Postgres or of a proxy before it.
+pub fn url_by(address: SocketAddr, database: &str) -> String {
+    format!("postgres://cordboard@{address}/{database}")
 }
 
 /// Two trunks to a port where nothing listens. Asterisk asks the one called `dead` whether it lives, and so knows it.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 const ONE: &str = "+12125550101";
 const TWO: &str = "+12125550102";
 
-fn entered(request: &AdmitRequest) -> EnterRequest {
+pub fn entered(request: &AdmitRequest) -> EnterRequest {
     EnterRequest {
         call: request.call,
         endpoint: Some(request.endpoint.clone()),
