@@ -4,6 +4,8 @@
 mod calls;
 #[path = "cli/daemon.rs"]
 mod daemon;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/dry_run.rs"]
 mod dry_run;
 #[path = "cli/faces.rs"]

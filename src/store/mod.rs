@@ -11,6 +11,7 @@ pub mod assignments;
 pub mod calls;
 mod columns;
 mod error;
+pub mod inspect;
 pub mod listen;
 pub mod nodes;
 pub mod numbers;
