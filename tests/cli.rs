@@ -12,6 +12,8 @@ mod dry_run;
 mod faces;
 #[path = "cli/floor.rs"]
 mod floor;
+#[path = "cli/fsck.rs"]
+mod fsck;
 #[path = "cli/import.rs"]
 mod import;
 #[path = "cli/life.rs"]

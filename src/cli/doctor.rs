@@ -94,7 +94,7 @@ async fn look_at_node(config: &Config, node: &Node, store: &Store, knows_passwor
 }
 
 /// The way to a node's Asterisk.
-fn client(node: &Node) -> Result<AriClient, String> {
+pub fn client(node: &Node) -> Result<AriClient, String> {
     let url = format!("{}/ari", node.url.as_str().trim_end_matches('/'));
     let config = AriConfig::new(&url, &node.app, &node.username, node.password.clone()).map_err(|e| e.to_string())?;
     AriClient::new(config).map_err(|error| error.to_string())

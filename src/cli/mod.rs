@@ -13,6 +13,7 @@ mod dial;
 mod doctor;
 mod explain;
 mod failure;
+mod fsck;
 mod import;
 mod local;
 mod migrate;
@@ -77,6 +78,7 @@ enum Command {
     /// Check the settings, and name everything that is wrong with them
     CheckConfig(check_config::CheckConfig),
     Doctor(doctor::Doctor),
+    Fsck(fsck::Fsck),
     /// Bring the database tables up to date
     #[command(after_help = "Example:\n  cordboard migrate")]
     Migrate,
@@ -139,6 +141,7 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Serve => Ok(()),
         Command::CheckConfig(command) => command.run(context),
         Command::Doctor(command) => command.run(context).await,
+        Command::Fsck(command) => command.run(context).await,
         Command::Migrate => migrate::migrate(context).await,
         Command::Organizations(command) => command.run(context).await,
         Command::Trunks(command) => command.run(context).await,

@@ -1,14 +1,16 @@
 //! `cordboard doctor` on a floor in order, and with each thing it looks at broken in turn.
 
 use crate::daemon::Daemon;
-use crate::floor::{Floor, live_with};
-use crate::servers::signal;
-use cordboard::core::ids::EndpointName;
+use crate::floor::{Floor, SOON, live, live_with};
+use crate::http::{self, ask};
+use crate::servers::{ARI_PASSWORD, signal};
+use cordboard::core::ids::{CallId, EndpointName};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 const CALLER_ID: &str = "+12125550199";
 /// Not a measure of speed: it must not hang.
@@ -230,4 +232,43 @@ fn an_asterisk_that_is_open_or_has_no_net_is_told() {
 fn has_an_address_outside() -> bool {
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     routes.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some("00000000"))
+}
+
+#[test]
+fn fsck_holds_open_calls_against_asterisk() {
+    live(async |floor| {
+        let ann = floor.phone("ann", &["+12025550150"]).await;
+        let call = ann.call("+14155550101").await;
+        call.answered(SOON).await.expect("an answer");
+        let fsck = |floor: &Floor| run(floor, &["fsck"], &[]);
+        let (code, text) = fsck(floor);
+        assert_eq!(code, 0, "a call under way is no finding: {text}");
+        floor.daemon.kill();
+        let (code, text) = fsck(floor);
+        assert_eq!(code, 0, "without a daemon either: {text}");
+
+        call.hang_up();
+        call.ended(SOON).await.expect("an end");
+        let unknown = CallId(Uuid::now_v7());
+        let bridge = unknown.bridge();
+        let path = format!("/ari/bridges/{bridge}?type=mixing&api_key=cordboard:{ARI_PASSWORD}");
+        assert_eq!(ask(floor.servers.ari, "POST", &path, None, None).await.0, 200);
+        let (code, text) = fsck(floor);
+        let id = floor.calls().await[0].id;
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains(&format!("call {id}: open in the records, and live has none of its channels")), "{text}");
+        assert!(text.contains(&format!("bridge {bridge}: on live, of call {unknown}, which is not open")), "{text}");
+
+        floor.restart_daemon().await;
+        floor.settled(1).await;
+        let began = Instant::now();
+        while fsck(floor).0 != 0 {
+            assert!(began.elapsed() < PATIENCE, "{}", fsck(floor).1);
+        }
+        let (_, metrics) = http::text(floor.servers.http, "GET", "/metrics", None, None).await;
+        for line in ["cordboard_bridges_removed_total 1", "cordboard_adopted_calls_total 1", "cordboard_fit 1"] {
+            assert!(metrics.lines().any(|told| told == line), "no {line} in {metrics}");
+        }
+        assert!(metrics.contains("cordboard_check{node=\"live\",check=\"live_dangerously\"} 0\n"), "{metrics}");
+    });
 }

@@ -7,6 +7,12 @@ use tokio::net::TcpStream;
 
 /// One request; the answer's status and its JSON, null if it is none.
 pub async fn ask(to: SocketAddr, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> (u16, Value) {
+    let (status, body) = text(to, method, path, token, body).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// The same with the body as it is.
+pub async fn text(to: SocketAddr, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> (u16, String) {
     let body = body.map(|body| body.to_string()).unwrap_or_default();
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let request = format!(
@@ -21,5 +27,5 @@ pub async fn ask(to: SocketAddr, method: &str, path: &str, token: Option<&str>, 
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    (status, body.to_owned())
 }
