@@ -1,5 +1,7 @@
 //! The command line, as the real program against a real database. Each test has a database of its own.
 
+#[path = "cli/alerts.rs"]
+mod alerts;
 #[path = "cli/calls.rs"]
 mod calls;
 #[path = "cli/daemon.rs"]
