@@ -15,6 +15,7 @@
 //! | [`store`] | the only SQL | know Asterisk or HTTP |
 //! | `http` | the API | know Asterisk; speak SQL |
 //! | [`daemon`] | the shell: the loop, and the only place that spawns, sleeps or asks the time | decide anything |
+//! | [`checks`] | whether what the daemon needs is as it must be | change anything; start tasks |
 //! | [`config`] | one TOML file, the environment and secrets, checked as a whole | let a half-valid configuration exist |
 //! | [`cli`] | the command line | hold logic that the API would need too |
 //! | [`telemetry`] | logs and metrics | show a phone number |
@@ -27,6 +28,7 @@
 mod crash;
 
 pub mod ari;
+pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod core;

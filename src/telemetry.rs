@@ -1,8 +1,11 @@
 //! What operators see: logs and metrics. Never a phone number in either.
 
-use crate::core::engine::Write;
+use crate::core::command::Command as Order;
+use crate::core::engine::{Outbox, Write};
 use crate::core::fact::Fact;
+use crate::core::ids::CallId;
 use crate::core::input::Carried;
+use crate::core::outcome::RefusalReason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -41,9 +44,13 @@ pub struct Metrics {
     registry: Registry,
     calls: Family<Disposition, Counter>,
     refusals: Family<Reason, Counter>,
-    commands: Family<Command, Counter>,
+    commands: Family<Outcome, Counter>,
     facts: Counter,
     admission: Histogram,
+    resyncs: Family<Outcome, Counter>,
+    strays: Counter,
+    bridges: Counter,
+    adopted: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,7 +64,7 @@ struct Reason {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Command {
+struct Outcome {
     outcome: &'static str,
 }
 
@@ -79,7 +86,15 @@ impl Default for Metrics {
             Unit::Seconds,
             admission.clone(),
         );
-        Self { registry, calls, refusals, commands, facts, admission }
+        let (resyncs, strays) = (Family::default(), Counter::default());
+        let (bridges, adopted) = (Counter::default(), Counter::default());
+        registry.register("resyncs", "Times that Asterisk was listed, by outcome", Family::clone(&resyncs));
+        registry.register("strays_hung_up", "Channels without a call that were hung up", strays.clone());
+        registry.register("bridges_removed", "Bridges without a call that were removed", bridges.clone());
+        registry.register("adopted_calls", "Calls of an earlier daemon that were taken up", adopted.clone());
+        let metrics = Self { registry, calls, refusals, commands, facts, admission, resyncs, strays, bridges, adopted };
+        metrics.begin();
+        metrics
     }
 }
 
@@ -108,6 +123,57 @@ impl Metrics {
         }
     }
 
+    /// Every series is there from the start, at zero, so that its first rise is seen as one.
+    fn begin(&self) {
+        for outcome in ["done", "refused", "not_sent", "unknown"] {
+            self.commands.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
+        for outcome in ["done", "failed"] {
+            self.resyncs.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
+        for reason in RefusalReason::ALL {
+            self.refusals.get_or_create(&Reason { reason: reason.as_str() }).inc_by(0);
+        }
+        for disposition in crate::core::outcome::Disposition::ALL {
+            self.calls.get_or_create(&Disposition { disposition: disposition.as_str() }).inc_by(0);
+        }
+    }
+
+    /// Asterisk was listed, or could not be.
+    pub fn resynced(&self, done: bool) {
+        self.resyncs.get_or_create(&Outcome { outcome: if done { "done" } else { "failed" } }).inc();
+    }
+
+    /// Counts what a listing led to: what belongs to no open call is ended. The orders of a call that the listing ended are
+    /// its own.
+    pub fn listed(&self, out: &Outbox, is_open: impl Fn(CallId) -> bool) {
+        for (_, order) in out.commands.iter().filter(|(call, _)| !is_open(*call) && !out.over.contains(call)) {
+            match order {
+                Order::HangUp { .. } => {
+                    self.strays.inc();
+                }
+                Order::DestroyBridge { .. } => {
+                    self.bridges.inc();
+                }
+                Order::Admit { .. }
+                | Order::Enter { .. }
+                | Order::Reply { .. }
+                | Order::CreateBridge { .. }
+                | Order::CreateChannel(_)
+                | Order::SetPeer { .. }
+                | Order::AddToBridge { .. }
+                | Order::Dial { .. }
+                | Order::Play { .. }
+                | Order::Probe { .. } => {}
+            }
+        }
+    }
+
+    /// So many calls of an earlier daemon were taken up.
+    pub fn adopted(&self, calls: usize) {
+        self.adopted.inc_by(calls as u64);
+    }
+
     /// A call was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refusals.get_or_create(&Reason { reason }).inc();
@@ -122,7 +188,7 @@ impl Metrics {
             Carried::NotSent => "not_sent",
             Carried::Unknown => "unknown",
         };
-        self.commands.get_or_create(&Command { outcome }).inc();
+        self.commands.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// So many jobs were written.

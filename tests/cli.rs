@@ -1,15 +1,21 @@
 //! The command line, as the real program against a real database. Each test has a database of its own.
 
+#[path = "cli/alerts.rs"]
+mod alerts;
 #[path = "cli/calls.rs"]
 mod calls;
 #[path = "cli/daemon.rs"]
 mod daemon;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/dry_run.rs"]
 mod dry_run;
 #[path = "cli/faces.rs"]
 mod faces;
 #[path = "cli/floor.rs"]
 mod floor;
+#[path = "cli/fsck.rs"]
+mod fsck;
 #[path = "cli/import.rs"]
 mod import;
 #[path = "cli/life.rs"]

@@ -68,6 +68,11 @@ impl AriConfig {
         &self.app
     }
 
+    /// The same node and user with another application, which must be such a name.
+    pub(super) fn with_app(&self, app: String) -> Self {
+        Self { app, ..self.clone() }
+    }
+
     pub(super) fn base(&self) -> &Url {
         &self.base
     }

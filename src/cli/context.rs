@@ -33,12 +33,17 @@ impl Context {
 
     /// The settings. All that is wrong with them is told.
     pub fn config(&self) -> Outcome<Config> {
+        self.loaded().map(|(loaded, _)| loaded.config)
+    }
+
+    /// The settings with their warnings, and whether the password of Asterisk's HTTP server is among them.
+    pub fn loaded(&self) -> Outcome<(Loaded, bool)> {
         let errors = match config::load(&self.path) {
-            Ok(loaded) => return Ok(loaded.config),
+            Ok(loaded) => return Ok((loaded, true)),
             Err(errors) => errors,
         };
         if let Some(loaded) = self.without_asterisk(&errors) {
-            return Ok(loaded.config);
+            return Ok((loaded, false));
         }
         eprintln!("{errors}");
         Err(Failure::silent(CONFIG))

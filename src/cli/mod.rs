@@ -10,8 +10,10 @@ mod check_config;
 mod completions;
 mod context;
 mod dial;
+mod doctor;
 mod explain;
 mod failure;
+mod fsck;
 mod import;
 mod local;
 mod migrate;
@@ -75,6 +77,8 @@ enum Command {
     Serve,
     /// Check the settings, and name everything that is wrong with them
     CheckConfig(check_config::CheckConfig),
+    Doctor(doctor::Doctor),
+    Fsck(fsck::Fsck),
     /// Bring the database tables up to date
     #[command(after_help = "Example:\n  cordboard migrate")]
     Migrate,
@@ -136,6 +140,8 @@ async fn act(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Serve => Ok(()),
         Command::CheckConfig(command) => command.run(context),
+        Command::Doctor(command) => command.run(context).await,
+        Command::Fsck(command) => command.run(context).await,
         Command::Migrate => migrate::migrate(context).await,
         Command::Organizations(command) => command.run(context).await,
         Command::Trunks(command) => command.run(context).await,

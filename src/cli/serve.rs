@@ -67,6 +67,8 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     let listeners = Listeners::bind(&config.http).await?;
     let (daemon, handle, socket) =
         Daemon::start(&config, store.clone(), Arc::clone(&metrics), Arc::clone(&status)).await?;
+    // It ends with the process.
+    tokio::spawn(daemon::watch_clocks(store.clone(), Arc::clone(&status)));
     let web = listeners.serve(AppState {
         store: store.clone(),
         calls: Arc::new(handle),

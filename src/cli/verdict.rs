@@ -200,7 +200,7 @@ impl<'a> Verdict<'a> {
             }
             RefusalReason::EmergencyNotPossible => "configure where such calls go: the section [emergency]".to_owned(),
             RefusalReason::NodeUnavailable => {
-                "Asterisk could not be reached: see the daemon's log, and node[0].url".to_owned()
+                "Asterisk could not be reached, or is not fit for calls: cordboard doctor".to_owned()
             }
             RefusalReason::StoreUnavailable => "the database could not be asked: see the daemon's log".to_owned(),
             RefusalReason::Draining => "the daemon was about to stop; nothing to change".to_owned(),

@@ -34,6 +34,10 @@ pub struct Node {
     pub request_timeout: Duration,
     /// Whether a version with known holes is accepted.
     pub allow_vulnerable_asterisk: bool,
+    /// Whether an Asterisk is accepted that runs dangerous functions for ARI.
+    pub allow_live_dangerously: bool,
+    /// Whether a dialplan is accepted that is not seen to end each leg with the other.
+    pub allow_missing_safety_net: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -48,6 +52,8 @@ pub(super) struct RawNode {
     max_http_connections: Option<Given<u64>>,
     request_timeout_ms: Option<Given<u64>>,
     allow_vulnerable_asterisk: Option<Given<bool>>,
+    allow_live_dangerously: Option<Given<bool>>,
+    allow_missing_safety_net: Option<Given<bool>>,
 }
 
 impl Node {
@@ -92,11 +98,28 @@ impl Node {
         let max_http_connections = report.number(&key("max_http_connections"), raw.max_http_connections, 8, &(1..=32));
         let request_timeout =
             report.milliseconds(&key("request_timeout_ms"), raw.request_timeout_ms, 2000, &(100..=30_000));
-        let vulnerable = report.value(&key("allow_vulnerable_asterisk"), raw.allow_vulnerable_asterisk);
-        if matches!(vulnerable, Ok(Some(true))) {
-            let message = "an Asterisk with known holes is accepted; set it back to false after the upgrade";
-            report.warn(&key("allow_vulnerable_asterisk"), message);
-        }
+        let mut danger = |name: &str, given, message: &str| {
+            let allowed = report.value(&key(name), given);
+            if matches!(allowed, Ok(Some(true))) {
+                report.warn(&key(name), message);
+            }
+            allowed
+        };
+        let vulnerable = danger(
+            "allow_vulnerable_asterisk",
+            raw.allow_vulnerable_asterisk,
+            "an Asterisk with known holes is accepted; set it back to false after the upgrade",
+        );
+        let dangerously = danger(
+            "allow_live_dangerously",
+            raw.allow_live_dangerously,
+            "whoever has the password of ARI may run commands on the server of Asterisk",
+        );
+        let no_net = danger(
+            "allow_missing_safety_net",
+            raw.allow_missing_safety_net,
+            "a leg of a call may live on alone when the daemon is away",
+        );
         Ok(Self {
             name: name?,
             url: url?,
@@ -106,6 +129,8 @@ impl Node {
             max_http_connections: max_http_connections?,
             request_timeout: request_timeout?,
             allow_vulnerable_asterisk: vulnerable?.unwrap_or(false),
+            allow_live_dangerously: dangerously?.unwrap_or(false),
+            allow_missing_safety_net: no_net?.unwrap_or(false),
         })
     }
 
@@ -119,6 +144,8 @@ impl Node {
             max_http_connections,
             request_timeout,
             allow_vulnerable_asterisk,
+            allow_live_dangerously,
+            allow_missing_safety_net,
         } = self;
         changed([
             ("node.name", *name != new.name),
@@ -129,6 +156,8 @@ impl Node {
             ("node.max_http_connections", *max_http_connections != new.max_http_connections),
             ("node.request_timeout_ms", *request_timeout != new.request_timeout),
             ("node.allow_vulnerable_asterisk", *allow_vulnerable_asterisk != new.allow_vulnerable_asterisk),
+            ("node.allow_live_dangerously", *allow_live_dangerously != new.allow_live_dangerously),
+            ("node.allow_missing_safety_net", *allow_missing_safety_net != new.allow_missing_safety_net),
         ])
     }
 }

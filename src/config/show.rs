@@ -51,6 +51,8 @@ fn node(node: &Node) -> Table {
         ("max_http_connections", number(node.max_http_connections)),
         ("request_timeout_ms", number(node.request_timeout.as_millis())),
         ("allow_vulnerable_asterisk", node.allow_vulnerable_asterisk.into()),
+        ("allow_live_dangerously", node.allow_live_dangerously.into()),
+        ("allow_missing_safety_net", node.allow_missing_safety_net.into()),
     ])
 }
 

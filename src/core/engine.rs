@@ -25,6 +25,8 @@ pub struct Engine {
     deadlines: BTreeSet<(Timestamp, CallId)>,
     connected: bool,
     draining: bool,
+    /// Asterisk is found fit for calls.
+    fit: bool,
     /// The start of the Asterisk that our channels live in; another start means they are gone.
     node_started_at: Option<Timestamp>,
 }
@@ -65,6 +67,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             connected: false,
             draining: false,
+            fit: true,
             node_started_at,
         }
     }
@@ -76,20 +79,20 @@ impl Engine {
             // Heard twice: a channel makes one call.
             Input::AgentDialled { channel, .. } if self.agents.contains_key(&channel) => {}
             Input::AgentDialled { call, channel, name, dialled, at } => {
-                let refused = self.draining && !dialled.emergency;
+                let refused = self.refuses().filter(|_| !dialled.emergency);
                 self.unknown.remove(&channel);
                 self.agents.insert(channel.clone(), call);
                 self.calls.insert(call, Call::by_phone(call, channel, &name, dialled, at, now));
-                self.with(call, now, &mut out, |call, moment, out| {
-                    if refused { call.refuse(RefusalReason::Draining, moment, out) } else { call.begin(moment, out) }
+                self.with(call, now, &mut out, |call, moment, out| match refused {
+                    Some(reason) => call.refuse(reason, moment, out),
+                    None => call.begin(moment, out),
                 });
             }
             Input::CallAsked { call, request, endpoint, dialled } => {
-                let refused = match (self.draining, self.connected) {
-                    (true, _) => Some(RefusalReason::Draining),
-                    (false, false) => Some(RefusalReason::NodeUnavailable),
-                    (false, true) => None,
-                };
+                let away = (!self.connected).then_some(RefusalReason::NodeUnavailable);
+                // A daemon that stops excepts no emergency call by this door: somebody sits there who can be told at once.
+                let excepted = !self.draining && dialled.emergency;
+                let refused = self.refuses().filter(|_| !excepted).or(away);
                 self.calls.insert(call, Call::by_api(call, endpoint, dialled, request, now));
                 self.with(call, now, &mut out, |call, moment, out| match refused {
                     Some(reason) => call.refuse(reason, moment, out),
@@ -124,6 +127,7 @@ impl Engine {
                 self.calls.insert(call, restored);
             }
             Input::Drain => self.draining = true,
+            Input::NodeFit { fit } => self.fit = fit,
             Input::DeadlinePassed => {
                 let due: Vec<CallId> =
                     self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, call)| *call).collect();
@@ -179,6 +183,15 @@ impl Engine {
     /// Whether Asterisk's events are heard.
     pub fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// Why new calls are refused, if they all are.
+    fn refuses(&self) -> Option<RefusalReason> {
+        match (self.draining, self.fit) {
+            (true, _) => Some(RefusalReason::Draining),
+            (false, false) => Some(RefusalReason::NodeUnavailable),
+            (false, true) => None,
+        }
     }
 
     fn on_hangup_asked(&mut self, call: CallId, request: RequestId, now: Timestamp, out: &mut Outbox) {

@@ -102,6 +102,11 @@ pub enum Input {
     },
     /// From now on no new calls.
     Drain,
+    /// Whether Asterisk is found fit for calls. While it is not, emergency calls alone are made.
+    NodeFit {
+        /// It is.
+        fit: bool,
+    },
     /// The moment named by [`Engine::deadline`](super::engine::Engine::deadline) has come.
     DeadlinePassed,
 }

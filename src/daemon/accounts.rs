@@ -1,7 +1,7 @@
 //! The SIP accounts of agents: an agent who is added can register at once, one who is removed cannot any more. Asterisk
 //! keeps them over its own restarts; nothing is edited and nothing is reloaded.
 
-use crate::ari::{AccountKind, AriClient, NodeInfo, SipAccount, is_vulnerable};
+use crate::ari::{AccountKind, AriClient, NodeInfo, SipAccount};
 use crate::core::ids::{EndpointName, NodeName};
 use crate::core::input::Carried;
 use crate::store::Store;
@@ -85,12 +85,6 @@ impl Worker {
 
     async fn new_node(&mut self, node: &NodeInfo) {
         tracing::info!(version = node.version, started = %node.startup_time, "connected with asterisk");
-        if is_vulnerable(&node.version) {
-            tracing::warn!(
-                version = node.version,
-                "this Asterisk has known security holes in ARI; 22.10.1 or later mends them"
-            );
-        }
         self.node_started_at = Some(node.startup_time);
         self.pushed.clear();
         if let Err(error) = self.store.node_seen(&self.name, &self.url, &node.version, node.startup_time).await {

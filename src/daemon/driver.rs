@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::dispatch::Dispatch;
 use super::handle::{self, Ask, Handle};
+use super::inspector::{Inspector, Verdict};
 use super::left;
 use super::lifecycle::{Notifier, Signal};
 use super::restore::{self, Restored, Waiting};
@@ -49,6 +50,7 @@ pub struct Daemon {
     pub(super) admitter: Admitter,
     pub(super) writer: Writer,
     accounts: Accounts,
+    inspector: Inspector,
     client: AriClient,
     events: SocketEvents,
     pub(super) node: NodeName,
@@ -66,6 +68,7 @@ pub struct Daemon {
     /// When the daemon stops although calls are under way.
     stop_at: Option<Instant>,
     announced: bool,
+    node_started_at: Option<Timestamp>,
 }
 
 /// Why the daemon cannot run.
@@ -133,6 +136,7 @@ impl Daemon {
             admitter: Admitter::new(store.clone(), breaker, config, lane.clone(), Arc::clone(&metrics)),
             writer,
             accounts: Accounts::spawn(store, client.clone(), node.clone(), config.node.url.to_string()),
+            inspector: Inspector::spawn(client.clone(), config.node.clone(), Arc::clone(&status)),
             node,
             emergency: config.emergency.clone(),
             engine: Engine::new(config.engine_settings(), None),
@@ -151,9 +155,12 @@ impl Daemon {
             resync_at: None,
             stop_at: None,
             announced: false,
+            node_started_at: None,
             status,
             metrics,
         };
+        // Until it is found to be: a dangerous Asterisk is not used for the time of looking.
+        daemon.engine.step(Input::NodeFit { fit: false }, daemon.clock.now());
         if let Some(restored) = restored {
             daemon.status.postgres.store(true, Ordering::Relaxed);
             daemon.restore(restored);
@@ -189,6 +196,7 @@ impl Daemon {
                 Some(ask) = self.asks.recv() => self.on_ask(ask),
                 Some(restored) = restore::restored(&mut self.waiting_for) => self.restore_late(restored),
                 Some(agents) = self.accounts.changed() => self.directory.replace(agents),
+                Some(verdict) = self.inspector.looked() => self.on_looked(verdict),
                 () = until(deadline) => self.step(Input::DeadlinePassed),
                 () = until(self.resync_at) => self.resync(),
                 () = until(self.stop_at) => {
@@ -251,6 +259,7 @@ impl Daemon {
         self.status.asterisk.store(false, Ordering::Relaxed);
         self.resync_at = None;
         self.step(Input::Disconnected);
+        self.inspector.lost();
         self.notifier.status("asterisk is not reachable; calls under way go on");
     }
 
@@ -263,10 +272,16 @@ impl Daemon {
         // If the listing fails, the next one comes soon; if it succeeds, it sets the time of the next itself.
         self.resync_at = Some(Instant::now() + RESYNC_AGAIN);
         let (client, lane) = (self.client.clone(), self.lane.clone());
-        let (accounts, status) = (self.accounts.poke(), Arc::clone(&self.status));
+        let (accounts, inspector) = (self.accounts.poke(), self.inspector.poke());
+        let (status, metrics) = (Arc::clone(&self.status), Arc::clone(&self.metrics));
         tokio::spawn(async move {
-            match resync(&client, &lane).await {
-                Ok(node) => accounts.node_seen(node),
+            let listed = resync(&client, &lane).await;
+            metrics.resynced(listed.is_ok());
+            match listed {
+                Ok(node) => {
+                    inspector.node_seen(node.startup_time);
+                    accounts.node_seen(node);
+                }
                 Err(error) => {
                     status.asterisk.store(false, Ordering::Relaxed);
                     tracing::warn!(%error, "the node cannot be listed");
@@ -297,8 +312,17 @@ impl Daemon {
         let held = self.waiting_for.as_mut().map(|waiting| waiting.hold(&self.engine, input.clone()));
         let Some(input) = held.unwrap_or(Some(input)) else { return };
         let listed = matches!(input, Input::Listed { .. });
+        if let Input::Listed { node_started_at, .. } = &input {
+            self.node_started_at = Some(*node_started_at);
+            // One that was started anew may be set up anew.
+            let fit = self.inspector.fitness(*node_started_at).unwrap_or(false);
+            self.engine.step(Input::NodeFit { fit }, self.clock.now());
+        }
         let out = self.engine.step(input, self.clock.now());
         self.status.steps.fetch_add(1, Ordering::Relaxed);
+        if listed {
+            self.metrics.listed(&out, |call| self.engine.call(call).is_some());
+        }
         self.hand_out(out);
         if listed {
             self.on_listed();
@@ -309,17 +333,38 @@ impl Daemon {
     fn on_listed(&mut self) {
         self.resync_at = Some(Instant::now() + RESYNC_EVERY);
         self.status.asterisk.store(true, Ordering::Relaxed);
-        if !self.announced {
-            self.announced = true;
-            tracing::info!(open_calls = self.engine.open_calls(), "ready");
+        self.announce();
+    }
+
+    /// Asterisk was looked at, and is found fit for calls or not.
+    fn on_looked(&mut self, verdict: Verdict) {
+        // One that was started since is another one, and will be looked at too.
+        if self.node_started_at == Some(verdict.about) {
+            self.step(Input::NodeFit { fit: verdict.fit });
+            self.announce();
         }
-        self.notifier.status("ready");
+    }
+
+    fn announce(&mut self) {
+        let fit = self.node_started_at.and_then(|started| self.inspector.fitness(started));
+        match fit.filter(|_| self.status.asterisk.load(Ordering::Relaxed)) {
+            None => {}
+            Some(false) => self.notifier.status("asterisk is not fit for calls: emergency calls only, see the log"),
+            Some(true) => {
+                if !self.announced {
+                    self.announced = true;
+                    tracing::info!(open_calls = self.engine.open_calls(), "ready");
+                }
+                self.notifier.status("ready");
+            }
+        }
     }
 
     fn restore(&mut self, restored: Restored) {
         self.engine.node_was_started(restored.node_started_at);
         for open in restored.calls {
             tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
+            self.metrics.adopted(1);
             let (call, record) = (open.call, Box::new(open.record));
             self.step(Input::Restored { call, record, admission: open.admission.map(Box::new) });
         }

@@ -22,6 +22,7 @@ mod dispatch;
 mod driver;
 mod hand_out;
 mod handle;
+mod inspector;
 mod left;
 mod lifecycle;
 mod restore;
@@ -32,8 +33,9 @@ mod writer;
 pub use admit::{Rules, decide};
 pub use driver::{Daemon, Ended, Trouble};
 pub use handle::{Busy, Handle};
+pub use inspector::watch_clocks;
 pub use lifecycle::{Notifier, Signal, signals};
-pub use status::{Health, Status};
+pub use status::{Health, Looked, Status};
 
 use crate::core::input::Input;
 use tokio::sync::mpsc;

@@ -127,6 +127,7 @@ impl Waiting {
             | Input::Decided { .. }
             | Input::Carried { .. }
             | Input::Listed { .. }
+            | Input::NodeFit { .. }
             | Input::Disconnected
             | Input::Restored { .. }
             | Input::Drain

@@ -1,7 +1,20 @@
 //! What the loop lets others see, without asking it.
 
+use crate::checks::Finding;
+use crate::core::ids::NodeName;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Looked {
+    /// An Asterisk.
+    Node(NodeName),
+    /// The database's clock and time zones.
+    Postgres,
+}
 
 /// Written by the loop and its workers, read by health checks and metrics.
 #[derive(Debug, Default)]
@@ -38,6 +51,8 @@ pub struct Status {
     pub last_turn_ms: AtomicI64,
     /// Inputs the engine took.
     pub steps: AtomicU64,
+    /// What was found when things were last looked at, by what was looked at.
+    checks: Mutex<BTreeMap<Looked, Vec<Finding>>>,
 }
 
 /// The answer of `/readyz`.
@@ -63,6 +78,10 @@ pub struct Health {
     pub unwritten_facts: usize,
     /// So many of them are in the journal.
     pub journaled_facts: usize,
+    /// Asterisk was looked at and may be used.
+    pub fit: bool,
+    /// Why it may not be used: emergency calls alone are made.
+    pub blocked: Vec<Finding>,
 }
 
 impl Status {
@@ -71,8 +90,12 @@ impl Status {
         let (asterisk, postgres) = (self.asterisk.load(Ordering::Relaxed), self.postgres.load(Ordering::Relaxed));
         let draining = self.draining.load(Ordering::Relaxed);
         let store_away = self.store_away.load(Ordering::Relaxed);
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        let blocked: Vec<Finding> = checks.values().flatten().filter(|finding| finding.blocks).cloned().collect();
+        let fit = checks.keys().any(|looked| matches!(looked, Looked::Node(_))) && blocked.is_empty();
+        drop(checks);
         Health {
-            ready: asterisk && postgres && !store_away && !draining,
+            ready: asterisk && postgres && !store_away && !draining && fit,
             asterisk,
             postgres,
             journal: self.journal.load(Ordering::Relaxed),
@@ -81,6 +104,19 @@ impl Status {
             open_calls: self.open_calls.load(Ordering::Relaxed),
             unwritten_facts: self.unwritten.load(Ordering::Relaxed),
             journaled_facts: self.journaled.load(Ordering::Relaxed),
+            fit,
+            blocked,
         }
+    }
+
+    /// What was found when things were last looked at.
+    pub fn checks(&self) -> Vec<Finding> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.values().flatten().cloned().collect()
+    }
+
+    /// Something was looked at.
+    pub fn set_checks(&self, looked: Looked, found: Vec<Finding>) {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(looked, found);
     }
 }

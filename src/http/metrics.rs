@@ -1,9 +1,11 @@
 //! `GET /metrics`, in the text format of `OpenMetrics`.
 
 use super::{AppState, Problem, health};
+use crate::checks::Level;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +31,21 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Response {
     (state.extra)(&mut text);
     text.push_str(END);
     ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response()
+}
+
+/// The worst finding of each check.
+fn of_checks(text: &mut String, state: &AppState) {
+    let mut worst: BTreeMap<(String, &str), Level> = BTreeMap::new();
+    for finding in state.status.checks() {
+        let key = (finding.node.as_ref().map(ToString::to_string).unwrap_or_default(), finding.check);
+        let level = worst.entry(key).or_insert(Level::Ok);
+        *level = finding.level.max(*level);
+    }
+    let name = "cordboard_check";
+    let _ = writeln!(text, "# HELP {name} What was found: 0 ok, 1 warning, 2 failed.\n# TYPE {name} gauge");
+    for ((node, check), level) in worst {
+        let _ = writeln!(text, "{name}{{node=\"{node}\",check=\"{check}\"}} {}", level as u8);
+    }
 }
 
 fn of_status(text: &mut String, state: &AppState) {
@@ -62,6 +79,8 @@ fn of_status(text: &mut String, state: &AppState) {
         let seconds = format_args!("{}.{:03}", age / 1000, age % 1000);
         gauge(text, "cordboard_loop_turn_age_seconds", "Time since the loop last turned", seconds);
     }
+    gauge(text, "cordboard_fit", "Asterisk was looked at and may be used for all calls", u8::from(health.fit));
+    of_checks(text, state);
     let (open, idle) = state.store.connections();
     gauge(text, "cordboard_postgres_connections", "Connections to the database", open);
     gauge(text, "cordboard_postgres_connections_idle", "Connections to the database without work", idle);

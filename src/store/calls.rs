@@ -317,13 +317,23 @@ pub struct Miscount {
     pub what: String,
     /// Its id.
     pub id: Uuid,
+    /// Of which day of the organization.
+    #[sqlx(try_from = "jiff_sqlx::Date")]
+    pub day: jiff::civil::Date,
     /// What the counter says.
     pub counted: i32,
     /// What the calls say.
     pub calls: i32,
 }
 
-const MISCOUNTED: &str = "
+impl Miscount {
+    /// Its place in the order of locks.
+    pub(super) fn place(&self) -> usize {
+        ["number", "assignment", "agent"].iter().position(|what| self.what == *what).unwrap_or(usize::MAX)
+    }
+}
+
+pub(super) const MISCOUNTED: &str = "
     WITH held AS (SELECT number_id, assignment_id, agent_id, day FROM calls WHERE quota IN ('reserved', 'committed')),
     calls AS (
         SELECT 'number' AS what, number_id AS id, day, count(*)::int AS n FROM held GROUP BY 2, 3
@@ -334,6 +344,6 @@ const MISCOUNTED: &str = "
         UNION ALL SELECT 'assignment', assignment_id, day, used FROM assignment_days
         UNION ALL SELECT 'agent', agent_id, day, used FROM agent_days
     )
-    SELECT what, id, coalesce(used, 0) AS counted, coalesce(n, 0) AS calls
+    SELECT what, id, day, coalesce(used, 0) AS counted, coalesce(n, 0) AS calls
     FROM calls FULL JOIN counters USING (what, id, day)
-    WHERE coalesce(used, 0) <> coalesce(n, 0) ORDER BY what, id";
+    WHERE coalesce(used, 0) <> coalesce(n, 0) ORDER BY what, id, day";

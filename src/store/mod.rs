@@ -11,6 +11,8 @@ pub mod assignments;
 pub mod calls;
 mod columns;
 mod error;
+pub mod fsck;
+pub mod inspect;
 pub mod listen;
 pub mod nodes;
 pub mod numbers;

@@ -49,7 +49,7 @@ pub struct CallWrite {
 
 /// The record as the statements below take it apart.
 #[derive(Serialize)]
-struct Folded<'a> {
+pub(super) struct Folded<'a> {
     id: CallId,
     #[serde(flatten)]
     record: &'a Record,
@@ -59,7 +59,7 @@ struct Folded<'a> {
 }
 
 impl<'a> Folded<'a> {
-    fn of(id: CallId, record: &'a Record) -> Self {
+    pub(super) fn of(id: CallId, record: &'a Record) -> Self {
         let refusal_sentence = record.refusal.map(crate::core::outcome::RefusalReason::sentence);
         Self { id, record, ring_ms: record.ring_ms(), talk_ms: record.talk_ms(), refusal_sentence }
     }

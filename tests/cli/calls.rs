@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 
 /// A call as the daemon makes it, up to its decision.
-fn ask(floor: &Floor, endpoint: &str, dialled: &str) -> AdmitRequest {
+pub fn ask(floor: &Floor, endpoint: &str, dialled: &str) -> AdmitRequest {
     let request = AdmitRequest {
         call: CallId(uuid::Uuid::now_v7()),
         endpoint: endpoint.parse().expect("an endpoint"),
@@ -29,7 +29,7 @@ fn ask(floor: &Floor, endpoint: &str, dialled: &str) -> AdmitRequest {
 }
 
 /// The rest of its life.
-fn answer(floor: &Floor, request: &AdmitRequest) {
+pub fn answer(floor: &Floor, request: &AdmitRequest) {
     let at = |ms: i64| request.requested_at + ms.milliseconds();
     let before = [
         Fact::Requested { at: at(0), origin: Origin::Phone, agent_channel: None },

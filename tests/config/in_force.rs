@@ -24,6 +24,8 @@ directory = "/var/lib/cordboard"
 max_mib = 64
 
 [[node]]
+allow_live_dangerously = false
+allow_missing_safety_net = false
 allow_vulnerable_asterisk = false
 app = "cordboard"
 max_http_connections = 8
@@ -106,6 +108,8 @@ fn what_is_dangerous_is_allowed_with_a_warning() {
         ("CORDBOARD__NODE__0__URL", "http://10.0.0.5:8088", "node[0].url: the password and all calls' data go"),
         ("CORDBOARD__NODE__0__PASSWORD", "asterisk", "node[0].password: the password can be guessed"),
         ("CORDBOARD__NODE__0__ALLOW_VULNERABLE_ASTERISK", "true", "node[0].allow_vulnerable_asterisk: an Asterisk"),
+        ("CORDBOARD__NODE__0__ALLOW_LIVE_DANGEROUSLY", "true", "node[0].allow_live_dangerously: whoever has"),
+        ("CORDBOARD__NODE__0__ALLOW_MISSING_SAFETY_NET", "true", "node[0].allow_missing_safety_net: a leg"),
         ("CORDBOARD__POSTGRES__URL", "postgres://db/x", "postgres.url: the connection to another host"),
         ("CORDBOARD__CALLS__ALLOW_CLASSES", "premium", "calls.allow_classes: calls to premium numbers may be dear"),
         ("CORDBOARD__CALLS__ALLOW_CLASSES", "mobile", "calls.allow_classes: mobile need not be named"),

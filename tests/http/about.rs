@@ -3,6 +3,8 @@
 use crate::support::{Floor, Reply};
 use axum::body::Body;
 use axum::http::{Method, Request};
+use cordboard::checks::Finding;
+use cordboard::daemon::Looked;
 use cordboard::http::{self, Limits, Reach};
 use jiff::Timestamp;
 use serde_json::json;
@@ -31,11 +33,22 @@ async fn ready_is_who_can_make_calls_and_operators_are_told_why_not() {
     floor.status.open_calls.store(3, Relaxed);
     let expected = json!({
         "ready": false, "asterisk": false, "postgres": true, "journal": false, "draining": false, "emergencyRoute": false,
-        "openCalls": 3, "unwrittenFacts": 0, "journaledFacts": 0,
+        "openCalls": 3, "unwrittenFacts": 0, "journaledFacts": 0, "fit": false, "blocked": [],
     });
     let reply = floor.get("/readyz", "").await;
     assert_eq!((reply.status.as_u16(), reply.json()), (503, expected));
     floor.status.asterisk.store(true, Relaxed);
+    assert_eq!(floor.get("/readyz", "").await.status, 503, "nobody has looked at Asterisk yet");
+    let looked = Looked::Node("pbx1".parse().expect("a node"));
+    let bad = Finding::dangerous("live_dangerously", false, "is on", "switch it off", "node.allow_live_dangerously");
+    floor.status.set_checks(looked.clone(), vec![bad]);
+    let reply = floor.get("/readyz", "").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["blocked"][0]["check"]), (503, &json!("live_dangerously")));
+    let metrics = floor.get("/metrics", "").await.text;
+    assert!(metrics.contains("cordboard_check{node=\"\",check=\"live_dangerously\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("cordboard_fit 0\n"), "{metrics}");
+    let allowed = Finding::dangerous("live_dangerously", true, "is on", "switch it off", "node.allow_live_dangerously");
+    floor.status.set_checks(looked, vec![allowed]);
     assert_eq!(floor.get("/readyz", "").await.status, 200);
     floor.status.store_away.store(true, Relaxed);
     assert_eq!(floor.get("/readyz", "").await.status, 503, "it answers, and does not have all that is known");

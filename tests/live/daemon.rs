@@ -4,6 +4,7 @@ use crate::servers::{ARI_PASSWORD, Servers, signal, url_by};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -57,6 +58,7 @@ impl Daemon {
     pub fn start(servers: &Servers, database: &str, settings: &Settings) -> Self {
         let (config, log) = (servers.dir.join(format!("{database}.toml")), servers.dir.join(format!("{database}.log")));
         fs::write(&config, settings.text(servers, database)).expect("its configuration");
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).expect("a private file");
         let before = fs::read(&log).map_or(0, |text| text.len());
         let stderr = File::options().create(true).append(true).open(&log).expect("its log");
         let mut command = Command::new("setpriv");
@@ -76,6 +78,11 @@ impl Daemon {
             .spawn()
             .expect("the daemon");
         Self { child, log, before }
+    }
+
+    /// Its settings.
+    pub fn config(servers: &Servers, database: &str) -> PathBuf {
+        servers.dir.join(format!("{database}.toml"))
     }
 
     /// What it wrote since it began.

@@ -189,6 +189,12 @@ impl Floor {
         .await;
     }
 
+    /// A new daemon that may not become ready.
+    pub fn start_daemon(&mut self) {
+        assert!(!self.daemon.is_alive(), "the old one runs");
+        self.daemon = Daemon::start(self.servers, &self.database, &self.settings);
+    }
+
     pub async fn sql(&self, statement: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.pool).await.expect("SQL");
     }

@@ -7,13 +7,16 @@ mod check;
 mod daemon;
 mod floor;
 mod http;
+mod rewriter;
 mod servers;
 
 mod accounts;
 mod click_to_call;
 mod controls;
+mod doctor;
 mod emergency;
 mod faults;
+mod fitness;
 mod giving_up;
 mod kills;
 mod numbers;

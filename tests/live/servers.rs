@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
@@ -24,6 +25,8 @@ pub struct Servers {
     postgres: u16,
     https: u16,
     rtp: u16,
+    /// Asterisk is, or was, set up otherwise than shipped.
+    otherwise: AtomicBool,
     /// Stops everything when this process ends, in whatever way: then its standard input closes.
     _watchdog: Child,
 }
@@ -46,14 +49,30 @@ impl Servers {
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
         fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
-        let servers =
-            Self { dir, program, sip, ari, carrier, emergency, http, postgres, https, rtp, _watchdog: watchdog };
+        let servers = Self {
+            dir,
+            program,
+            sip,
+            ari,
+            carrier,
+            emergency,
+            http,
+            postgres,
+            https,
+            rtp,
+            otherwise: AtomicBool::new(false),
+            _watchdog: watchdog,
+        };
         servers.run();
         servers
     }
 
     /// Starts what does not run.
     pub fn run(&self) {
+        // What a failed scenario left.
+        if self.otherwise.swap(false, Ordering::Relaxed) {
+            self.stop_asterisk();
+        }
         self.start_postgres();
         self.start_asterisk();
     }
@@ -70,14 +89,40 @@ impl Servers {
         self.script("asterisk", &["start", "--name", "live"]);
     }
 
+    /// Starts one that is set up otherwise: `edit` changes a copy of asterisk-conf, `http` is added to its local/http.conf.
+    pub fn start_asterisk_otherwise(&self, edit: &[(&str, &str, &str)], http: &str) {
+        self.otherwise.store(true, Ordering::Relaxed);
+        let conf = self.dir.join("otherwise");
+        let _ = fs::remove_dir_all(&conf);
+        let copied = Command::new("cp").arg("-R").arg(Path::new(REPO).join("asterisk-conf")).arg(&conf).status();
+        assert!(copied.is_ok_and(|status| status.success()), "no copy of asterisk-conf");
+        for (file, from, to) in edit {
+            edit_file(&conf.join(file), from, to);
+        }
+        fs::write(conf.join("more-http.conf"), http).expect("a file");
+        let more = [("CORDBOARD_ASTERISK_CONF", conf.clone()), ("CORDBOARD_LOCAL_HTTP", conf.join("more-http.conf"))];
+        self.script_with("asterisk", &["start", "--name", "live"], &more);
+    }
+
+    /// Changes a file of the running Asterisk, and has the dialplan read again.
+    pub fn edit_dialplan(&self, from: &str, to: &str) {
+        self.otherwise.store(true, Ordering::Relaxed);
+        edit_file(&self.dir.join("asterisk-live/etc/extensions.conf"), from, to);
+        self.console("dialplan reload");
+    }
+
+    pub fn asterisk_pid(&self) -> u32 {
+        let pid = fs::read_to_string(self.dir.join("asterisk-live/asterisk.pid")).expect("its pid");
+        pid.trim().parse().expect("a pid")
+    }
+
     pub fn stop_asterisk(&self) {
         self.script("asterisk", &["stop", "--name", "live"]);
     }
 
     /// No BYE, no farewell to anybody.
     pub fn kill_asterisk(&self) {
-        let pid = fs::read_to_string(self.dir.join("asterisk-live/asterisk.pid")).expect("its pid");
-        signal("KILL", pid.trim().parse().expect("a pid"));
+        signal("KILL", self.asterisk_pid());
     }
 
     /// A command on Asterisk's console.
@@ -100,6 +145,10 @@ impl Servers {
     }
 
     fn script(&self, name: &str, arguments: &[&str]) -> String {
+        self.script_with(name, arguments, &[])
+    }
+
+    fn script_with(&self, name: &str, arguments: &[&str], more: &[(&str, PathBuf)]) -> String {
         let output = Command::new(Path::new(REPO).join("scripts").join(name))
             .args(arguments)
             .env("CORDBOARD_STATE", &self.dir)
@@ -113,6 +162,7 @@ impl Servers {
             .env("CORDBOARD_PG_PORT", self.postgres.to_string())
             .env("CORDBOARD_ARI_PASSWORD", ARI_PASSWORD)
             .env("CORDBOARD_LOCAL_PJSIP", self.dir.join("nowhere.conf"))
+            .envs(more.iter().map(|(name, path)| (name, path)))
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("scripts/{name}: {error}"));
@@ -135,6 +185,12 @@ fn trunk_to_nowhere(port: u16) -> String {
          [dead](cordboard-trunk)\naors = dead\n\
          [dead](cordboard-trunk-aor)\ncontact = sip:127.0.0.1:{port}\nqualify_frequency = 1\nqualify_timeout = 0.5\n"
     )
+}
+
+fn edit_file(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("a file");
+    assert!(text.contains(from), "{} has no {from:?}", path.display());
+    fs::write(path, text.replace(from, to)).expect("a changed file");
 }
 
 /// Sends a signal by name.

@@ -37,19 +37,23 @@ const IMPURE_NAMES: [(&str, &str); 14] = [
 const IMPURE_CALLS: [&str; 5] = ["new_v4", "now", "now_v4", "now_v7", "system"];
 
 /// Who may not name whom. Only `cli`, `lib.rs` and `main.rs` know all.
-const APART: [(&str, &[&str]); 10] = [
-    ("ari", &["cli", "daemon", "http", "policy", "store"]),
-    ("config", &["ari", "cli", "daemon", "http", "policy", "store"]),
-    ("core", &["ari", "cli", "config", "daemon", "http", "numbering", "policy", "store", "telemetry"]),
+const APART: [(&str, &[&str]); 11] = [
+    ("ari", &["checks", "cli", "daemon", "http", "policy", "store"]),
+    ("checks", &["cli", "daemon", "http"]),
+    ("config", &["ari", "checks", "cli", "daemon", "http", "policy", "store"]),
+    ("core", &["ari", "checks", "cli", "config", "daemon", "http", "numbering", "policy", "store", "telemetry"]),
     ("daemon", &["cli", "http"]),
     // It reads from the store, and hands what is to be done to the daemon.
     ("http", &["ari", "cli"]),
     // It knows no facts and no calls, only bytes.
-    ("journal", &["ari", "cli", "config", "core", "daemon", "http", "numbering", "policy", "store", "telemetry"]),
-    ("numbering", &["ari", "cli", "config", "daemon", "http", "policy", "store"]),
-    ("policy", &["ari", "cli", "config", "daemon", "http", "numbering", "store", "telemetry"]),
-    ("store", &["ari", "cli", "daemon", "http"]),
-    ("telemetry", &["ari", "cli", "daemon", "http", "store"]),
+    (
+        "journal",
+        &["ari", "checks", "cli", "config", "core", "daemon", "http", "numbering", "policy", "store", "telemetry"],
+    ),
+    ("numbering", &["ari", "checks", "cli", "config", "daemon", "http", "policy", "store"]),
+    ("policy", &["ari", "checks", "cli", "config", "daemon", "http", "numbering", "store", "telemetry"]),
+    ("store", &["ari", "checks", "cli", "daemon", "http"]),
+    ("telemetry", &["ari", "checks", "cli", "daemon", "http", "store"]),
 ];
 /// What `policy` may know of `core`: words, not the engine.
 const POLICY_MAY_KNOW: [&str; 3] = ["ids", "number", "outcome"];
