@@ -8,10 +8,10 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::dispatch::Dispatch;
 use super::handle::{self, Ask, Handle};
-use super::inspector::{Inspector, Verdict};
+use super::inspector::Inspector;
 use super::left;
 use super::lifecycle::{Notifier, Signal};
-use super::restore::{self, Restored, Waiting};
+use super::restore::{self, Waiting};
 use super::resync::resync;
 use super::status::Status;
 use super::writer::{self, Writer};
@@ -50,7 +50,7 @@ pub struct Daemon {
     pub(super) admitter: Admitter,
     pub(super) writer: Writer,
     accounts: Accounts,
-    inspector: Inspector,
+    pub(super) inspector: Inspector,
     client: AriClient,
     events: SocketEvents,
     pub(super) node: NodeName,
@@ -60,15 +60,15 @@ pub struct Daemon {
     asks: mpsc::Receiver<Ask>,
     pub(super) waiting: HashMap<RequestId, oneshot::Sender<(CallId, Answer)>>,
     next_request: u64,
-    status: Arc<Status>,
+    pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
-    notifier: Notifier,
+    pub(super) notifier: Notifier,
     drain_timeout: Duration,
     resync_at: Option<Instant>,
     /// When the daemon stops although calls are under way.
     stop_at: Option<Instant>,
-    announced: bool,
-    node_started_at: Option<Timestamp>,
+    pub(super) announced: bool,
+    pub(super) node_started_at: Option<Timestamp>,
 }
 
 /// Why the daemon cannot run.
@@ -263,7 +263,7 @@ impl Daemon {
         self.notifier.status("asterisk is not reachable; calls under way go on");
     }
 
-    fn resync(&mut self) {
+    pub(super) fn resync(&mut self) {
         if self.waiting_for.is_some() {
             // What is there cannot be told from what should not be.
             self.resync_at = None;
@@ -308,7 +308,7 @@ impl Daemon {
         }
     }
 
-    fn step(&mut self, input: Input) {
+    pub(super) fn step(&mut self, input: Input) {
         let held = self.waiting_for.as_mut().map(|waiting| waiting.hold(&self.engine, input.clone()));
         let Some(input) = held.unwrap_or(Some(input)) else { return };
         let listed = matches!(input, Input::Listed { .. });
@@ -334,53 +334,6 @@ impl Daemon {
         self.resync_at = Some(Instant::now() + RESYNC_EVERY);
         self.status.asterisk.store(true, Ordering::Relaxed);
         self.announce();
-    }
-
-    /// Asterisk was looked at, and is found fit for calls or not.
-    fn on_looked(&mut self, verdict: Verdict) {
-        // One that was started since is another one, and will be looked at too.
-        if self.node_started_at == Some(verdict.about) {
-            self.step(Input::NodeFit { fit: verdict.fit });
-            self.announce();
-        }
-    }
-
-    fn announce(&mut self) {
-        let fit = self.node_started_at.and_then(|started| self.inspector.fitness(started));
-        match fit.filter(|_| self.status.asterisk.load(Ordering::Relaxed)) {
-            None => {}
-            Some(false) => self.notifier.status("asterisk is not fit for calls: emergency calls only, see the log"),
-            Some(true) => {
-                if !self.announced {
-                    self.announced = true;
-                    tracing::info!(open_calls = self.engine.open_calls(), "ready");
-                }
-                self.notifier.status("ready");
-            }
-        }
-    }
-
-    fn restore(&mut self, restored: Restored) {
-        self.engine.node_was_started(restored.node_started_at);
-        for open in restored.calls {
-            tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
-            self.metrics.adopted(1);
-            let (call, record) = (open.call, Box::new(open.record));
-            self.step(Input::Restored { call, record, admission: open.admission.map(Box::new) });
-        }
-        self.directory.replace(restored.agents);
-    }
-
-    /// The database came back after the start: what was heard since is understood now.
-    fn restore_late(&mut self, mut restored: Restored) {
-        let Some(waiting) = self.waiting_for.take() else { return };
-        restored.calls.retain(|open| !waiting.begun.contains(&open.call));
-        self.restore(restored);
-        for input in waiting.held {
-            self.step(input);
-        }
-        tracing::info!(open_calls = self.engine.open_calls(), "the database is there; calls are taken");
-        self.resync();
     }
 
     fn reload(&mut self, reload: &mut impl FnMut() -> Option<Config>) {

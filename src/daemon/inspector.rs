@@ -2,14 +2,17 @@
 //! dangerous gets no calls but emergency calls, until it is mended.
 
 use super::clock;
+use super::driver::Daemon;
 use super::status::{Looked, Status};
 use crate::ari::AriClient;
 use crate::checks::{self, Finding, Level};
 use crate::config::Node;
+use crate::core::input::Input;
 use crate::store::Store;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -175,4 +178,30 @@ fn say(findings: &[Finding], told: &mut BTreeSet<String>) {
         tracing::info!("no longer: {mended}");
     }
     *told = wrong;
+}
+
+impl Daemon {
+    /// Asterisk was looked at, and is found fit for calls or not.
+    pub(super) fn on_looked(&mut self, verdict: Verdict) {
+        // One that was started since is another one, and will be looked at too.
+        if self.node_started_at == Some(verdict.about) {
+            self.step(Input::NodeFit { fit: verdict.fit });
+            self.announce();
+        }
+    }
+
+    pub(super) fn announce(&mut self) {
+        let fit = self.node_started_at.and_then(|started| self.inspector.fitness(started));
+        match fit.filter(|_| self.status.asterisk.load(Ordering::Relaxed)) {
+            None => {}
+            Some(false) => self.notifier.status("asterisk is not fit for calls: emergency calls only, see the log"),
+            Some(true) => {
+                if !self.announced {
+                    self.announced = true;
+                    tracing::info!(open_calls = self.engine.open_calls(), "ready");
+                }
+                self.notifier.status("ready");
+            }
+        }
+    }
 }

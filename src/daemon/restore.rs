@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::accounts::Agents;
+use super::driver::Daemon;
 
 /// What the database knows.
 pub(super) struct Restored {
@@ -143,5 +144,30 @@ pub(super) async fn restored(waiting: &mut Option<Waiting>) -> Option<Restored> 
         // The other end lives until it has sent.
         Some(waiting) => (&mut waiting.restored).await.ok(),
         None => std::future::pending().await,
+    }
+}
+
+impl Daemon {
+    pub(super) fn restore(&mut self, restored: Restored) {
+        self.engine.node_was_started(restored.node_started_at);
+        for open in restored.calls {
+            tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");
+            self.metrics.adopted(1);
+            let (call, record) = (open.call, Box::new(open.record));
+            self.step(Input::Restored { call, record, admission: open.admission.map(Box::new) });
+        }
+        self.directory.replace(restored.agents);
+    }
+
+    /// The database came back after the start: what was heard since is understood now.
+    pub(super) fn restore_late(&mut self, mut restored: Restored) {
+        let Some(waiting) = self.waiting_for.take() else { return };
+        restored.calls.retain(|open| !waiting.begun.contains(&open.call));
+        self.restore(restored);
+        for input in waiting.held {
+            self.step(input);
+        }
+        tracing::info!(open_calls = self.engine.open_calls(), "the database is there; calls are taken");
+        self.resync();
     }
 }
