@@ -139,8 +139,8 @@ impl World {
             ["store", "unavailable"] => Input::Decided { call, verdict: Verdict::Unavailable, at },
             ["is", "emergency"] => Input::Decided { call, verdict: Verdict::Emergency, at },
             ["drain"] => Input::Drain,
-            ["node", "is", "unfit"] => Input::NodeFit { fit: false },
-            ["node", "is", "fit"] => Input::NodeFit { fit: true },
+            ["node", "is", "unfit"] => Input::Refuse { reason: Some(RefusalReason::NodeUnavailable) },
+            ["node", "is", "fit"] => Input::Refuse { reason: None },
             ["disconnected"] => Input::Disconnected,
             ["deadline"] => Input::DeadlinePassed,
             ["no", "emergency", "route"] => {

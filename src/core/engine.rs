@@ -25,8 +25,8 @@ pub struct Engine {
     deadlines: BTreeSet<(Timestamp, CallId)>,
     connected: bool,
     draining: bool,
-    /// Asterisk is found fit for calls.
-    fit: bool,
+    /// Why new calls are refused, if they are.
+    refuses: Option<RefusalReason>,
     /// The start of the Asterisk that our channels live in; another start means they are gone.
     node_started_at: Option<Timestamp>,
 }
@@ -67,7 +67,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             connected: false,
             draining: false,
-            fit: true,
+            refuses: None,
             node_started_at,
         }
     }
@@ -127,7 +127,7 @@ impl Engine {
                 self.calls.insert(call, restored);
             }
             Input::Drain => self.draining = true,
-            Input::NodeFit { fit } => self.fit = fit,
+            Input::Refuse { reason } => self.refuses = reason,
             Input::DeadlinePassed => {
                 let due: Vec<CallId> =
                     self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, call)| *call).collect();
@@ -187,11 +187,7 @@ impl Engine {
 
     /// Why new calls are refused, if they all are.
     fn refuses(&self) -> Option<RefusalReason> {
-        match (self.draining, self.fit) {
-            (true, _) => Some(RefusalReason::Draining),
-            (false, false) => Some(RefusalReason::NodeUnavailable),
-            (false, true) => None,
-        }
+        if self.draining { Some(RefusalReason::Draining) } else { self.refuses }
     }
 
     fn on_hangup_asked(&mut self, call: CallId, request: RequestId, now: Timestamp, out: &mut Outbox) {

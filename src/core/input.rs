@@ -102,10 +102,11 @@ pub enum Input {
     },
     /// From now on no new calls.
     Drain,
-    /// Whether Asterisk is found fit for calls. While it is not, emergency calls alone are made.
-    NodeFit {
-        /// It is.
-        fit: bool,
+    /// From now on new calls are refused for this reason, emergency calls excepted: Asterisk is not found fit for them, or what
+    /// was unfinished is not known yet. None: they are taken.
+    Refuse {
+        /// Why.
+        reason: Option<RefusalReason>,
     },
     /// The moment named by [`Engine::deadline`](super::engine::Engine::deadline) has come.
     DeadlinePassed,

@@ -49,30 +49,58 @@ async fn carry_out_all(
     call: CallId,
     mut batches: mpsc::UnboundedReceiver<Vec<Command>>,
 ) {
+    let carrier = Carrier { client, results, metrics, call };
     while let Some(batch) = batches.recv().await {
         let mut broken = false;
-        for command in batch {
+        let mut batch = batch.into_iter().peekable();
+        while let Some(command) = batch.next() {
             if broken && !command.ends() {
                 continue;
             }
-            if let Command::Probe { channel } = command {
-                if let Ok(state) = client.probe(&channel).await {
-                    let event = ChannelEvent::Probed(state);
-                    results.tell(Input::Channel { channel, event, at: clock::now() });
+            match batch.next_if(|next| is_beside(&command, next)) {
+                Some(beside) => {
+                    let (first, second) = futures::join!(carrier.carry_out(command), carrier.carry_out(beside));
+                    broken |= first || second;
                 }
-                continue;
+                None => broken |= carrier.carry_out(command).await,
             }
-            let began = Instant::now();
-            crash_point!(sending(&command));
-            let outcome = client.carry_out(&command).await;
-            crash_point!(sent(&command));
-            tracing::debug!(%call, command = ?command.kind(), took_us = began.elapsed().as_micros(), "carried out");
-            metrics.command(outcome);
-            if outcome != Carried::Done {
-                broken |= command.must();
-                tracing::warn!(%call, command = ?command.kind(), ?outcome, "asterisk did not do it");
-            }
-            results.tell(Input::Carried { call, command: command.kind(), outcome });
         }
+    }
+}
+
+/// Whether two orders of a call have nothing to do with each other, so that neither waits for the other: the agent waits for both.
+fn is_beside(first: &Command, second: &Command) -> bool {
+    matches!((first, second), (Command::SetPeer { .. }, Command::CreateBridge { .. }))
+}
+
+struct Carrier {
+    client: AriClient,
+    results: Lane,
+    metrics: Arc<Metrics>,
+    call: CallId,
+}
+
+impl Carrier {
+    /// True if the orders after it make no sense any more.
+    async fn carry_out(&self, command: Command) -> bool {
+        if let Command::Probe { channel } = command {
+            if let Ok(state) = self.client.probe(&channel).await {
+                let event = ChannelEvent::Probed(state);
+                self.results.tell(Input::Channel { channel, event, at: clock::now() });
+            }
+            return false;
+        }
+        let (call, began) = (self.call, Instant::now());
+        crash_point!(sending(&command));
+        let outcome = self.client.carry_out(&command).await;
+        crash_point!(sent(&command));
+        tracing::debug!(%call, command = ?command.kind(), took_us = began.elapsed().as_micros(), "carried out");
+        self.metrics.command(outcome);
+        self.results.tell(Input::Carried { call, command: command.kind(), outcome });
+        if outcome == Carried::Done {
+            return false;
+        }
+        tracing::warn!(%call, command = ?command.kind(), ?outcome, "asterisk did not do it");
+        command.must()
     }
 }

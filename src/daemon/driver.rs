@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::dispatch::Dispatch;
 use super::handle::{self, Ask, Handle};
-use super::inspector::Inspector;
+use super::inspector::{Inspector, unless_fit};
 use super::left;
 use super::lifecycle::{Notifier, Signal};
 use super::restore::{self, Waiting};
@@ -21,6 +21,7 @@ use crate::core::command::Answer;
 use crate::core::engine::Engine;
 use crate::core::ids::{CallId, NodeName, RequestId};
 use crate::core::input::Input;
+use crate::core::outcome::RefusalReason;
 use crate::core::settings::EmergencyRoute;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -159,11 +160,12 @@ impl Daemon {
             status,
             metrics,
         };
-        // Until it is found to be: a dangerous Asterisk is not used for the time of looking.
-        daemon.engine.step(Input::NodeFit { fit: false }, daemon.clock.now());
-        if let Some(restored) = restored {
-            daemon.status.postgres.store(true, Ordering::Relaxed);
-            daemon.restore(restored);
+        match restored {
+            Some(restored) => {
+                daemon.status.postgres.store(true, Ordering::Relaxed);
+                daemon.restore(restored);
+            }
+            None => daemon.step(Input::Refuse { reason: Some(RefusalReason::StoreUnavailable) }),
         }
         daemon.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
         tokio::spawn(socket.run());
@@ -316,7 +318,7 @@ impl Daemon {
             self.node_started_at = Some(*node_started_at);
             // One that was started anew may be set up anew.
             let fit = self.inspector.fitness(*node_started_at).unwrap_or(false);
-            self.engine.step(Input::NodeFit { fit }, self.clock.now());
+            self.engine.step(unless_fit(fit), self.clock.now());
         }
         let out = self.engine.step(input, self.clock.now());
         self.status.steps.fetch_add(1, Ordering::Relaxed);

@@ -4,6 +4,7 @@ use super::driver::Daemon;
 use super::writer::Job;
 use crate::core::command::Command;
 use crate::core::engine::Outbox;
+use crate::core::fact::Fact;
 use crate::core::ids::{CallId, EndpointName};
 use crate::core::input::Dialled;
 use crate::store::writes::EnterRequest;
@@ -12,8 +13,12 @@ impl Daemon {
     pub(super) fn hand_out(&mut self, out: Outbox) {
         for (call, command) in &out.commands {
             if let Command::Enter { endpoint, dialled } = command {
-                // Before the facts, so that their row stands when they come.
-                self.enter(*call, endpoint.clone(), dialled);
+                // Before the facts, so that their row stands when they come; and with the first of them, or a row without any
+                // would be all that is left of the call if we died in between.
+                let mut begun = out.writes.iter().filter(|write| write.call == *call && write.first_seq == 0);
+                let facts = begun.next().map_or(&[][..], |write| &write.facts);
+                let first = facts.iter().take_while(|fact| is_of_the_beginning(fact)).cloned().collect();
+                self.enter(*call, endpoint.clone(), dialled, first);
             }
         }
         for write in out.writes {
@@ -57,7 +62,7 @@ impl Daemon {
         }
     }
 
-    fn enter(&self, call: CallId, endpoint: Option<EndpointName>, dialled: &Dialled) {
+    fn enter(&self, call: CallId, endpoint: Option<EndpointName>, dialled: &Dialled, facts: Vec<Fact>) {
         let route = self.emergency.as_ref().filter(|_| dialled.emergency);
         self.writer.write(Job::Enter(EnterRequest {
             call,
@@ -66,7 +71,7 @@ impl Daemon {
             node: self.node.clone(),
             trunk: route.map(|route| route.trunk.clone()),
             presented: route.map(|route| dialled.call_back.unwrap_or(route.caller_id)),
-            facts: Vec::new(),
+            facts,
         }));
     }
 
@@ -75,4 +80,9 @@ impl Daemon {
             self.dispatch.send(call, std::mem::take(batch));
         }
     }
+}
+
+/// What a row is entered with.
+fn is_of_the_beginning(fact: &Fact) -> bool {
+    matches!(fact, Fact::Requested { .. } | Fact::Refused { .. } | Fact::Admitted { .. })
 }

@@ -8,6 +8,7 @@ use crate::ari::AriClient;
 use crate::checks::{self, Finding, Level};
 use crate::config::Node;
 use crate::core::input::Input;
+use crate::core::outcome::RefusalReason;
 use crate::store::Store;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -180,12 +181,17 @@ fn say(findings: &[Finding], told: &mut BTreeSet<String>) {
     *told = wrong;
 }
 
+/// What a dangerous Asterisk, or one that nobody has looked at, means for new calls.
+pub(super) fn unless_fit(fit: bool) -> Input {
+    Input::Refuse { reason: (!fit).then_some(RefusalReason::NodeUnavailable) }
+}
+
 impl Daemon {
     /// Asterisk was looked at, and is found fit for calls or not.
     pub(super) fn on_looked(&mut self, verdict: Verdict) {
         // One that was started since is another one, and will be looked at too.
         if self.node_started_at == Some(verdict.about) {
-            self.step(Input::NodeFit { fit: verdict.fit });
+            self.step(unless_fit(verdict.fit));
             self.announce();
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::accounts::Agents;
 use super::driver::Daemon;
+use super::inspector::unless_fit;
 
 /// What the database knows.
 pub(super) struct Restored {
@@ -128,7 +129,7 @@ impl Waiting {
             | Input::Decided { .. }
             | Input::Carried { .. }
             | Input::Listed { .. }
-            | Input::NodeFit { .. }
+            | Input::Refuse { .. }
             | Input::Disconnected
             | Input::Restored { .. }
             | Input::Drain
@@ -149,6 +150,8 @@ pub(super) async fn restored(waiting: &mut Option<Waiting>) -> Option<Restored> 
 
 impl Daemon {
     pub(super) fn restore(&mut self, restored: Restored) {
+        // Until it is looked at: a dangerous Asterisk is not used for the time of looking.
+        self.step(unless_fit(false));
         self.engine.node_was_started(restored.node_started_at);
         for open in restored.calls {
             tracing::info!(call = %open.call, facts = open.record.facts, "taken up again");

@@ -16,9 +16,11 @@ use tokio::runtime::Runtime;
 const URL: &str = "CORDBOARD_TEST_DATABASE_URL";
 static FLOORS: AtomicU32 = AtomicU32::new(0);
 
-/// The settings of every test; `{url}` is replaced.
+/// The settings of every test; `{url}` and `{journal}` are replaced.
 const SETTINGS: &str = r#"[postgres]
 url = "{url}"
+[journal]
+directory = "{journal}"
 [[node]]
 name = "floor-1"
 password = "correct-horse-battery"
@@ -91,7 +93,8 @@ impl Floor {
     }
 
     pub fn settings(&self, text: &str) {
-        self.file("cordboard.toml", &text.replace("{url}", &self.url()));
+        let journal = self.directory.join("journal").display().to_string();
+        self.file("cordboard.toml", &text.replace("{url}", &self.url()).replace("{journal}", &journal));
     }
 
     pub fn file(&self, name: &str, text: &str) -> String {

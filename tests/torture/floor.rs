@@ -76,9 +76,11 @@ impl Floor {
         let http = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let config = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{database}.toml"));
         let url = options.port(postgres.addr.port()).to_url_lossy();
+        let journal = config.with_extension("journal").display().to_string();
         let text = format!(
             "[postgres]\nurl = \"{url}\"\n[[node]]\nname = \"model\"\nurl = \"http://{}\"\n\
-             password = \"torture-ring-password\"\n[http]\nlisten = \"{http}\"\n[log]\nformat = \"text\"\nlevel = \"info\"\n\
+             password = \"torture-ring-password\"\nallow_missing_safety_net = true\n\
+             [journal]\ndirectory = {journal:?}\n[http]\nlisten = \"{http}\"\n[log]\nformat = \"text\"\nlevel = \"info\"\n\
              [calls]\nring_timeout_s = 15\nagent_ring_timeout_s = 5\n",
             ari.addr,
         );
