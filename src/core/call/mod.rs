@@ -254,9 +254,10 @@ impl Call {
     }
 
     /// Click-to-call: the agent's channel, of which no order is recorded. Before a restart it may have been ordered, and the
-    /// order not written.
+    /// order not written. Nothing is ordered before a call is admitted.
     fn agent_channel_unwritten(&self) -> Option<ChannelId> {
-        let unwritten = self.record.agent_channel.is_none() && self.record.origin == Some(Origin::Api);
+        let admitted = self.record.decided_at.is_some() && self.record.refusal.is_none();
+        let unwritten = admitted && self.record.agent_channel.is_none() && self.record.origin == Some(Origin::Api);
         unwritten.then(|| self.id.agent_channel(1))
     }
 
