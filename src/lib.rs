@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`core`] | the daemon's mind: inputs and the time in, facts and commands out | ask the time, wait, do IO, draw a random number |
 //! | [`policy`] | who may call whom, from which number, now, and why not | the same |
+//! | [`access`] | who may do what: roles, acts, a table | the same |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
 //! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
 //! | [`journal`] | records on the disk of this machine, for the time that the database is away | know a fact or a call |
@@ -27,6 +28,7 @@
 #[macro_use]
 mod crash;
 
+pub mod access;
 pub mod ari;
 pub mod checks;
 pub mod cli;

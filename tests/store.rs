@@ -16,6 +16,8 @@ mod races;
 mod speed;
 #[path = "store/storms.rs"]
 mod storms;
+#[path = "store/tenants.rs"]
+mod tenants;
 #[path = "store/world.rs"]
 mod world;
 #[path = "store/writes.rs"]

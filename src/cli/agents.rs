@@ -127,7 +127,7 @@ impl Add {
             sip_ha1: Some(secrets::ha1(&self.endpoint, &password)),
         };
         let added = match store.add_agent(&new).await {
-            Err(StoreError::Constraint { name, message }) if name == "agents_endpoint_key" => {
+            Err(StoreError::Constraint { name, message, .. }) if name == "agents_endpoint_key" => {
                 return Err(taken(&store, &self.endpoint, &message).await?);
             }
             answer => answer?,

@@ -58,7 +58,7 @@ impl From<StoreError> for Failure {
             StoreError::OutcomeUnknown => Self::with_code(UNAVAILABLE, format!("{error}; look before you do it again")),
             StoreError::Url => Self::with_code(CONFIG, format!("{error}: see the key postgres.url")),
             // the name of the constraint is of use to those who write SQL
-            StoreError::Constraint { name, message } if name.is_empty() => Self::new(message),
+            StoreError::Constraint { name, message, .. } if name.is_empty() => Self::new(message),
             StoreError::Constraint { .. }
             | StoreError::NotFound { .. }
             | StoreError::Inconsistent { .. }

@@ -4,7 +4,7 @@ use super::context::{self, Context, unknown, word};
 use super::failure::Outcome;
 use super::{output, secrets};
 use crate::store::StoreError;
-use crate::store::tokens::TokenInfo;
+use crate::store::tokens::{NewToken, TokenInfo};
 use clap::Subcommand;
 
 /// Keys to the API
@@ -49,7 +49,7 @@ async fn add(context: &Context, slug: &str, name: &str) -> Outcome {
     let store = context.store().await?;
     let organization = context::organization(&store, slug).await?;
     let (token, sha256) = secrets::token()?;
-    let added = store.add_token(organization.id, name, &sha256).await?;
+    let added = store.add_token(&NewToken::of_admin(organization.id, name, sha256)).await?;
     if context.json {
         let mut value = output::json(&added)?;
         value["token"] = token.into();

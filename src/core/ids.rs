@@ -61,6 +61,14 @@ uuid_id!(
     /// One agent × number, for a time.
     AssignmentId
 );
+uuid_id!(
+    /// Someone who signs in.
+    UserId
+);
+uuid_id!(
+    /// A key to the API.
+    TokenId
+);
 
 impl CallId {
     /// The channel that calls the agent's phone (click-to-call). `attempt` starts at 1 and is never used twice.

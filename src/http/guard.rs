@@ -15,13 +15,18 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The request's id, for whoever writes it down.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub String);
+
 /// Gives the request an id, tells the log how it ended, and keeps the answer out of caches.
-pub(super) async fn named(request: Request, next: Next) -> Response {
+pub(super) async fn named(mut request: Request, next: Next) -> Response {
     let id = given_id(request.headers()).unwrap_or_else(new_id);
     // The route, never the path: what people type there does not belong in a log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("http", request = id.to_str().unwrap_or_default(), route);
+    request.extensions_mut().insert(RequestId(id.to_str().unwrap_or_default().to_owned()));
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let (status, took) = (response.status(), began.elapsed());

@@ -1,6 +1,7 @@
 //! What went wrong, as RFC 9457 has it: a stable `code` for programs, and a `detail` that says what to do next. Nothing of
 //! what the client sent is repeated.
 
+use crate::access::Action;
 use crate::core::ids::CallId;
 use crate::core::outcome::RefusalReason;
 use crate::daemon::Busy;
@@ -53,6 +54,58 @@ impl Problem {
     pub fn unauthorized() -> Self {
         let detail = "Send a valid token: `Authorization: Bearer <token>`. Your administrator can make one.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The token is missing or not valid", detail)
+    }
+
+    /// Somebody we know, who may not do this.
+    pub fn forbidden(action: Action) -> Self {
+        let detail = format!(
+            "This needs the right `{action}`, which your role or your token does not have. Ask an owner or admin of your \
+             organization, or use a token that is not narrowed."
+        );
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this", detail)
+    }
+
+    /// Their role reaches only what is their own, and they are nobody's agent.
+    pub fn no_agent() -> Self {
+        let detail = "Your role reaches what your own agent did, but you are no agent. Ask an admin of your organization \
+            to tie your user to one.";
+        Self::new(StatusCode::FORBIDDEN, "no_agent", "You are no agent", detail)
+    }
+
+    /// No such thing, or somebody else's: the two cannot be told apart.
+    pub fn absent(what: &str) -> Self {
+        match what {
+            "call" => Self::call_not_found(),
+            "agent" => Self::agent_not_found(),
+            "number" => {
+                let detail = "Your organization has no number with this id. Take the id from the list of numbers.";
+                Self::new(StatusCode::NOT_FOUND, "number_not_found", "No such number", detail)
+            }
+            "open assignment" => {
+                let detail = "Your organization has no such assignment that is open. Look at the list of assignments.";
+                Self::new(StatusCode::NOT_FOUND, "assignment_not_found", "No such assignment", detail)
+            }
+            "user" => {
+                let detail = "Your organization has no user with this id. Take the id from the list of users.";
+                Self::new(StatusCode::NOT_FOUND, "user_not_found", "No such user", detail)
+            }
+            "token" => {
+                let detail = "Your organization has no token with this id. Take the id from the list of tokens.";
+                Self::new(StatusCode::NOT_FOUND, "token_not_found", "No such token", detail)
+            }
+            _ => Self::not_found(),
+        }
+    }
+
+    /// What was asked for breaks a rule of the tables. Their names are sentences.
+    fn rule(name: &str, message: &str, taken: bool) -> Self {
+        // A message without a rule may repeat what the client sent.
+        let why = if name.is_empty() { "a value is out of its range" } else { message };
+        let detail = format!("Nothing was changed: {why}.");
+        if taken {
+            return Self::new(StatusCode::CONFLICT, "conflict", "It is taken", detail);
+        }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "rule_broken", "It breaks a rule", detail)
     }
 
     /// No such address.
@@ -195,15 +248,13 @@ impl From<Busy> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound { what: "call", .. } => Self::call_not_found(),
-            StoreError::NotFound { what: "agent", .. } => Self::agent_not_found(),
-            StoreError::NotFound { .. } => Self::not_found(),
+            StoreError::NotFound { what, .. } => Self::absent(what),
+            StoreError::Constraint { name, message, taken } => Self::rule(&name, &message, taken),
             StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::TooSlow(_) => {
                 tracing::warn!(%error, "the database does not answer");
                 Self::store_unavailable()
             }
-            StoreError::Constraint { .. }
-            | StoreError::Inconsistent { .. }
+            StoreError::Inconsistent { .. }
             | StoreError::Url
             | StoreError::Migration(_)
             | StoreError::Behind(_)

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Row};
+use sqlx::{FromRow, PgConnection, Row};
 
 /// Who talks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
@@ -146,123 +146,148 @@ macro_rules! agent_rows {
     };
 }
 
-impl Store {
-    /// Adds an agent.
-    ///
-    /// # Errors
-    ///
-    /// If it breaks a rule, such as an endpoint that is taken, or the database cannot be asked.
-    pub async fn add_agent(&self, new: &NewAgent) -> Result<AgentRow, StoreError> {
-        sqlx::query(
-            "INSERT INTO agents (organization_id, name, extension, endpoint, kind, phone_kind, daily_limit, sip_ha1)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(new.organization.0)
-        .bind(&new.name)
-        .bind(&new.extension)
-        .bind(new.endpoint.as_ref())
-        .bind(new.kind)
-        .bind(new.phone_kind)
-        .bind(new.daily_limit.map(columns::limit))
-        .bind(new.sip_ha1.as_ref().map(ExposeSecret::expose_secret))
-        .execute(&self.pool)
+/// Adds an agent.
+///
+/// # Errors
+///
+/// If it breaks a rule, such as an endpoint that is taken, or the database cannot be asked.
+pub async fn add(connection: &mut PgConnection, new: &NewAgent) -> Result<AgentRow, StoreError> {
+    sqlx::query(
+        "INSERT INTO agents (organization_id, name, extension, endpoint, kind, phone_kind, daily_limit, sip_ha1)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(new.organization.0)
+    .bind(&new.name)
+    .bind(&new.extension)
+    .bind(new.endpoint.as_ref())
+    .bind(new.kind)
+    .bind(new.phone_kind)
+    .bind(new.daily_limit.map(columns::limit))
+    .bind(new.sip_ha1.as_ref().map(ExposeSecret::expose_secret))
+    .execute(&mut *connection)
+    .await?;
+    one(connection, &new.endpoint, None).await
+}
+
+/// The agents of a tenant, or all of them, by their endpoints.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn list(
+    connection: &mut PgConnection,
+    organization: Option<OrganizationId>,
+) -> Result<Vec<AgentRow>, StoreError> {
+    sqlx::query_as(agent_rows!("WHERE $1 IS NULL OR g.organization_id = $1 ORDER BY g.endpoint"))
+        .bind(organization.map(|o| o.0))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(StoreError::reading("agents", ""))
+}
+
+/// One agent by the endpoint, if it is the organization's; any agent if none is given.
+///
+/// # Errors
+///
+/// If there is no such agent, or the database cannot be asked.
+pub async fn one(
+    connection: &mut PgConnection,
+    endpoint: &EndpointName,
+    organization: Option<OrganizationId>,
+) -> Result<AgentRow, StoreError> {
+    sqlx::query_as(agent_rows!("WHERE g.endpoint = $1 AND ($2 IS NULL OR g.organization_id = $2)"))
+        .bind(endpoint.as_ref())
+        .bind(organization.map(|o| o.0))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(StoreError::reading("agents", endpoint))?
+        .ok_or_else(|| StoreError::NotFound { what: "agent", key: endpoint.to_string() })
+}
+
+/// One agent by the id, if it is the organization's; any agent if none is given.
+///
+/// # Errors
+///
+/// If there is no such agent, or the database cannot be asked.
+pub async fn by_id(
+    connection: &mut PgConnection,
+    agent: AgentId,
+    organization: Option<OrganizationId>,
+) -> Result<AgentRow, StoreError> {
+    sqlx::query_as(agent_rows!("WHERE g.id = $1 AND ($2 IS NULL OR g.organization_id = $2)"))
+        .bind(agent.0)
+        .bind(organization.map(|o| o.0))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(StoreError::reading("agents", agent))?
+        .ok_or_else(|| StoreError::NotFound { what: "agent", key: agent.to_string() })
+}
+
+/// Switches an agent on or off. One that is off cannot call, and their phone cannot sign in.
+///
+/// # Errors
+///
+/// If there is no such agent, or the database cannot be asked.
+pub async fn set_active(connection: &mut PgConnection, agent: AgentId, active: bool) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE agents SET active = $2 WHERE id = $1")
+        .bind(agent.0)
+        .bind(active)
+        .execute(&mut *connection)
         .await?;
-        self.agent(&new.endpoint, None).await
-    }
+    found(done.rows_affected(), agent)
+}
 
-    /// The agents of a tenant, or all of them, by their endpoints.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked.
-    pub async fn agents(&self, organization: Option<OrganizationId>) -> Result<Vec<AgentRow>, StoreError> {
-        sqlx::query_as(agent_rows!("WHERE $1 IS NULL OR g.organization_id = $1 ORDER BY g.endpoint"))
-            .bind(organization.map(|o| o.0))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::reading("agents", ""))
-    }
+/// Gives the agent's phone a new secret, or takes it away.
+///
+/// # Errors
+///
+/// If there is no such agent, it is not 32 hex digits, or the database cannot be asked.
+pub async fn set_secret(
+    connection: &mut PgConnection,
+    agent: AgentId,
+    ha1: Option<&SecretString>,
+) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE agents SET sip_ha1 = $2 WHERE id = $1")
+        .bind(agent.0)
+        .bind(ha1.map(ExposeSecret::expose_secret))
+        .execute(&mut *connection)
+        .await?;
+    found(done.rows_affected(), agent)
+}
 
-    /// One agent by the endpoint, if it is the organization's; any agent if none is given.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such agent, or the database cannot be asked.
-    pub async fn agent(
-        &self,
-        endpoint: &EndpointName,
-        organization: Option<OrganizationId>,
-    ) -> Result<AgentRow, StoreError> {
-        sqlx::query_as(agent_rows!("WHERE g.endpoint = $1 AND ($2 IS NULL OR g.organization_id = $2)"))
-            .bind(endpoint.as_ref())
-            .bind(organization.map(|o| o.0))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::reading("agents", endpoint))?
-            .ok_or_else(|| StoreError::NotFound { what: "agent", key: endpoint.to_string() })
-    }
+/// Sets or lifts the agent's own daily limit.
+///
+/// # Errors
+///
+/// If there is no such agent, it is out of range, or the database cannot be asked.
+pub async fn set_limit(connection: &mut PgConnection, agent: AgentId, limit: Option<u32>) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE agents SET daily_limit = $2 WHERE id = $1")
+        .bind(agent.0)
+        .bind(limit.map(columns::limit))
+        .execute(&mut *connection)
+        .await?;
+    found(done.rows_affected(), agent)
+}
 
-    /// Switches an agent on or off. One that is off cannot call, and their phone cannot sign in.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such agent, or the database cannot be asked.
-    pub async fn set_agent_active(&self, agent: AgentId, active: bool) -> Result<(), StoreError> {
-        let done = sqlx::query("UPDATE agents SET active = $2 WHERE id = $1")
-            .bind(agent.0)
-            .bind(active)
-            .execute(&self.pool)
-            .await?;
-        found(done.rows_affected(), agent)
-    }
+/// Removes an agent: switched off, without a secret, without numbers. The row stays, because calls refer to it.
+///
+/// # Errors
+///
+/// If there is no such agent, or the database cannot be asked.
+pub async fn remove(connection: &mut PgConnection, agent: AgentId) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE agents SET active = false, sip_ha1 = NULL WHERE id = $1")
+        .bind(agent.0)
+        .execute(&mut *connection)
+        .await?;
+    found(done.rows_affected(), agent)?;
+    sqlx::query("UPDATE assignments SET ends_at = greatest(clock_timestamp(), starts_at) WHERE agent_id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp())")
+        .bind(agent.0)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
 
-    /// Gives the agent's phone a new secret, or takes it away.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such agent, it is not 32 hex digits, or the database cannot be asked.
-    pub async fn set_sip_secret(&self, agent: AgentId, ha1: Option<&SecretString>) -> Result<(), StoreError> {
-        let done = sqlx::query("UPDATE agents SET sip_ha1 = $2 WHERE id = $1")
-            .bind(agent.0)
-            .bind(ha1.map(ExposeSecret::expose_secret))
-            .execute(&self.pool)
-            .await?;
-        found(done.rows_affected(), agent)
-    }
-
-    /// Sets or lifts the agent's own daily limit.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such agent, it is out of range, or the database cannot be asked.
-    pub async fn set_agent_limit(&self, agent: AgentId, limit: Option<u32>) -> Result<(), StoreError> {
-        let done = sqlx::query("UPDATE agents SET daily_limit = $2 WHERE id = $1")
-            .bind(agent.0)
-            .bind(limit.map(columns::limit))
-            .execute(&self.pool)
-            .await?;
-        found(done.rows_affected(), agent)
-    }
-
-    /// Removes an agent: switched off, without a secret, without numbers. The row stays, because calls refer to it.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such agent, or the database cannot be asked.
-    pub async fn remove_agent(&self, agent: AgentId) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let done = sqlx::query("UPDATE agents SET active = false, sip_ha1 = NULL WHERE id = $1")
-            .bind(agent.0)
-            .execute(&mut *transaction)
-            .await?;
-        found(done.rows_affected(), agent)?;
-        sqlx::query("UPDATE assignments SET ends_at = greatest(clock_timestamp(), starts_at) WHERE agent_id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp())")
-            .bind(agent.0)
-            .execute(&mut *transaction)
-            .await?;
-        Ok(transaction.commit().await?)
-    }
-
+impl Store {
     /// Every account that Asterisk must have.
     ///
     /// # Errors

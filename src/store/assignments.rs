@@ -1,6 +1,6 @@
 //! Which agent may call from which number.
 
-use super::{Store, StoreError, columns};
+use super::{StoreError, columns};
 use crate::core::ids::{AgentId, AssignmentId, EndpointName, NumberId, OrganizationId};
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::policy::NumberState;
@@ -112,105 +112,102 @@ pub struct AssignmentFilter {
     pub assignment: Option<AssignmentId>,
 }
 
-impl Store {
-    /// Lets an agent call from a number. If the agent has it already, its limits are changed instead, and what was used
-    /// today stays used.
-    ///
-    /// # Errors
-    ///
-    /// If agent and number are not of one organization, a limit is out of range, or the database cannot be asked.
-    pub async fn assign(&self, new: &NewAssignment) -> Result<AssignmentUsage, StoreError> {
-        let countries: Option<Vec<String>> =
-            new.allowed_countries.as_ref().map(|c| c.iter().map(ToString::to_string).collect());
-        let classes: Option<Vec<String>> =
-            new.allowed_classes.as_ref().map(|c| c.iter().map(ToString::to_string).collect());
-        let mut transaction = self.pool.begin().await?;
-        // the agent first, as everywhere
-        let organization: Option<OrganizationId> =
-            sqlx::query_scalar("SELECT organization_id FROM agents WHERE id = $1 FOR NO KEY UPDATE")
-                .bind(new.agent.0)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let organization =
-            organization.ok_or_else(|| StoreError::NotFound { what: "agent", key: new.agent.to_string() })?;
-        sqlx::query(
-            "UPDATE numbers SET organization_id = $2, state = 'assigned' WHERE id = $1 AND state = 'available'",
-        )
+/// Lets an agent call from a number. If the agent has it already, its limits are changed instead, and what was used
+/// today stays used.
+///
+/// # Errors
+///
+/// If agent and number are not of one organization, a limit is out of range, or the database cannot be asked.
+pub async fn assign(connection: &mut PgConnection, new: &NewAssignment) -> Result<AssignmentUsage, StoreError> {
+    let countries: Option<Vec<String>> =
+        new.allowed_countries.as_ref().map(|c| c.iter().map(ToString::to_string).collect());
+    let classes: Option<Vec<String>> =
+        new.allowed_classes.as_ref().map(|c| c.iter().map(ToString::to_string).collect());
+    // the agent first, as everywhere
+    let organization: Option<OrganizationId> =
+        sqlx::query_scalar("SELECT organization_id FROM agents WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(new.agent.0)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let organization =
+        organization.ok_or_else(|| StoreError::NotFound { what: "agent", key: new.agent.to_string() })?;
+    sqlx::query("UPDATE numbers SET organization_id = $2, state = 'assigned' WHERE id = $1 AND state = 'available'")
         .bind(new.number.0)
         .bind(organization.0)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
-        let assignment: AssignmentId = sqlx::query_scalar(
-            "INSERT INTO assignments AS a (agent_id, number_id, organization_id, daily_limit, allowed_countries, allowed_classes)
-             VALUES ($1, $2, $3, coalesce($4, 100), coalesce($5, '{US,CA}'), coalesce($6, '{}'))
-             ON CONFLICT (agent_id, number_id) WHERE ends_at IS NULL DO UPDATE SET
-                daily_limit = coalesce($4, a.daily_limit),
-                allowed_countries = coalesce($5, a.allowed_countries),
-                allowed_classes = coalesce($6, a.allowed_classes)
-             RETURNING id",
-        )
-        .bind(new.agent.0)
-        .bind(new.number.0)
-        .bind(organization.0)
-        .bind(new.daily_limit.map(columns::limit))
-        .bind(countries)
-        .bind(classes)
-        .fetch_one(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        self.assignment(assignment).await
-    }
+    let assignment: AssignmentId = sqlx::query_scalar(
+        "INSERT INTO assignments AS a (agent_id, number_id, organization_id, daily_limit, allowed_countries, allowed_classes)
+         VALUES ($1, $2, $3, coalesce($4, 100), coalesce($5, '{US,CA}'), coalesce($6, '{}'))
+         ON CONFLICT (agent_id, number_id) WHERE ends_at IS NULL DO UPDATE SET
+            daily_limit = coalesce($4, a.daily_limit),
+            allowed_countries = coalesce($5, a.allowed_countries),
+            allowed_classes = coalesce($6, a.allowed_classes)
+         RETURNING id",
+    )
+    .bind(new.agent.0)
+    .bind(new.number.0)
+    .bind(organization.0)
+    .bind(new.daily_limit.map(columns::limit))
+    .bind(countries)
+    .bind(classes)
+    .fetch_one(&mut *connection)
+    .await?;
+    one(connection, assignment).await
+}
 
-    /// Ends an assignment now. It is kept, with what was used.
-    ///
-    /// # Errors
-    ///
-    /// If there is none that is open, or the database cannot be asked.
-    pub async fn unassign(&self, assignment: AssignmentId) -> Result<(), StoreError> {
-        let done = sqlx::query(
-            "UPDATE assignments SET ends_at = greatest(clock_timestamp(), starts_at)
-             WHERE id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp())",
-        )
-        .bind(assignment.0)
-        .execute(&self.pool)
-        .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "open assignment", key: assignment.to_string() });
-        }
-        Ok(())
+/// Ends an assignment now. It is kept, with what was used.
+///
+/// # Errors
+///
+/// If there is none that is open, or the database cannot be asked.
+pub async fn unassign(connection: &mut PgConnection, assignment: AssignmentId) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "UPDATE assignments SET ends_at = greatest(clock_timestamp(), starts_at)
+         WHERE id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp())",
+    )
+    .bind(assignment.0)
+    .execute(&mut *connection)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::NotFound { what: "open assignment", key: assignment.to_string() });
     }
+    Ok(())
+}
 
-    /// One assignment that has not ended, with today's use.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or the database cannot be asked.
-    pub async fn assignment(&self, assignment: AssignmentId) -> Result<AssignmentUsage, StoreError> {
-        let filter = AssignmentFilter { assignment: Some(assignment), ..AssignmentFilter::default() };
-        let found = self.assignments(&filter).await?.pop();
-        found.ok_or_else(|| StoreError::NotFound { what: "open assignment", key: assignment.to_string() })
-    }
+/// One assignment that has not ended, with today's use.
+///
+/// # Errors
+///
+/// If there is none, or the database cannot be asked.
+pub async fn one(connection: &mut PgConnection, assignment: AssignmentId) -> Result<AssignmentUsage, StoreError> {
+    let filter = AssignmentFilter { assignment: Some(assignment), ..AssignmentFilter::default() };
+    let found = list(connection, &filter).await?.pop();
+    found.ok_or_else(|| StoreError::NotFound { what: "open assignment", key: assignment.to_string() })
+}
 
-    /// The assignments that have not ended, with today's use.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked.
-    pub async fn assignments(&self, filter: &AssignmentFilter) -> Result<Vec<AssignmentUsage>, StoreError> {
-        sqlx::query_as(
-            "SELECT * FROM assignment_usage
-             WHERE ($1 IS NULL OR organization_id = $1) AND ($2 IS NULL OR agent_id = $2)
-                AND ($3 IS NULL OR number_id = $3) AND ($4 IS NULL OR assignment_id = $4)
-             ORDER BY endpoint, number",
-        )
-        .bind(filter.organization.map(|o| o.0))
-        .bind(filter.agent.map(|a| a.0))
-        .bind(filter.number.map(|n| n.0))
-        .bind(filter.assignment.map(|a| a.0))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::reading("assignments", ""))
-    }
+/// The assignments that have not ended, with today's use.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &AssignmentFilter,
+) -> Result<Vec<AssignmentUsage>, StoreError> {
+    sqlx::query_as(
+        "SELECT * FROM assignment_usage
+         WHERE ($1 IS NULL OR organization_id = $1) AND ($2 IS NULL OR agent_id = $2)
+            AND ($3 IS NULL OR number_id = $3) AND ($4 IS NULL OR assignment_id = $4)
+         ORDER BY endpoint, number",
+    )
+    .bind(filter.organization.map(|o| o.0))
+    .bind(filter.agent.map(|a| a.0))
+    .bind(filter.number.map(|n| n.0))
+    .bind(filter.assignment.map(|a| a.0))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(StoreError::reading("assignments", ""))
 }
 
 /// Ends what is open of a number. The agents are locked first, in the order of their ids.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, Row};
+use sqlx::{FromRow, PgConnection, Row};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -184,6 +184,84 @@ macro_rules! call_rows {
     };
 }
 
+/// One call, if it is the organization's; any call if none is given.
+///
+/// # Errors
+///
+/// If there is no such call, or the database cannot be asked.
+pub async fn one(
+    connection: &mut PgConnection,
+    call: CallId,
+    organization: Option<OrganizationId>,
+) -> Result<CallRow, StoreError> {
+    sqlx::query_as(call_rows!("WHERE c.id = $1 AND ($2 IS NULL OR c.organization_id = $2)"))
+        .bind(call.0)
+        .bind(organization.map(|o| o.0))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(StoreError::reading("calls", call))?
+        .ok_or_else(|| StoreError::NotFound { what: "call", key: call.to_string() })
+}
+
+/// Calls, newest first: at most `limit` of those older than `before`.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &CallFilter,
+    before: Option<CallId>,
+    limit: u32,
+) -> Result<Vec<CallRow>, StoreError> {
+    sqlx::query_as(call_rows!(
+        "WHERE ($1 IS NULL OR c.organization_id = $1) AND ($2 IS NULL OR c.agent_id = $2)
+            AND ($3 IS NULL OR c.number_id = $3) AND ($4 IS NULL OR c.disposition = $4)
+            AND ($5 IS NULL OR c.requested_at >= $5) AND ($6 IS NULL OR c.requested_at < $6)
+            AND ($7 IS NULL OR (c.settled_at IS NULL) = $7) AND ($8 IS NULL OR c.id < $8)
+         ORDER BY c.id DESC LIMIT $9"
+    ))
+    .bind(filter.organization.map(|o| o.0))
+    .bind(filter.agent.map(|a| a.0))
+    .bind(filter.number.map(|n| n.0))
+    .bind(filter.disposition.map(Disposition::as_str))
+    .bind(filter.since.map(super::columns::at))
+    .bind(filter.until.map(super::columns::at))
+    .bind(filter.open)
+    .bind(before.map(|b| b.0))
+    .bind(i64::from(limit))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(StoreError::reading("calls", ""))
+}
+
+/// All that happened in a call, in order.
+///
+/// # Errors
+///
+/// If the database cannot be asked, or a stored fact cannot be read.
+pub async fn facts(connection: &mut PgConnection, call: CallId) -> Result<Vec<Fact>, StoreError> {
+    let rows = sqlx::query("SELECT body FROM call_facts WHERE call_id = $1 ORDER BY seq")
+        .bind(call.0)
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().map(|row| fact(row, call)).collect()
+}
+
+/// Why a call was made from its number, or refused; none if the rules were not asked.
+///
+/// # Errors
+///
+/// If the database cannot be asked, or what is stored cannot be read.
+pub async fn decision(connection: &mut PgConnection, call: CallId) -> Result<Option<Decision>, StoreError> {
+    let decision: Option<Json<Decision>> = sqlx::query_scalar("SELECT body FROM call_decisions WHERE call_id = $1")
+        .bind(call.0)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(StoreError::reading("call_decisions", call))?;
+    Ok(decision.map(|Json(decision)| decision))
+}
+
 impl Store {
     /// The calls of a node that have not come to their end, oldest first: for recovery.
     ///
@@ -218,80 +296,6 @@ impl Store {
                 Ok(OpenCall { call, record: Record::of(&facts), facts, admission })
             })
             .collect()
-    }
-
-    /// One call, if it is the organization's; any call if none is given.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such call, or the database cannot be asked.
-    pub async fn call(&self, call: CallId, organization: Option<OrganizationId>) -> Result<CallRow, StoreError> {
-        sqlx::query_as(call_rows!("WHERE c.id = $1 AND ($2 IS NULL OR c.organization_id = $2)"))
-            .bind(call.0)
-            .bind(organization.map(|o| o.0))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::reading("calls", call))?
-            .ok_or_else(|| StoreError::NotFound { what: "call", key: call.to_string() })
-    }
-
-    /// Calls, newest first: at most `limit` of those older than `before`.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked.
-    pub async fn list_calls(
-        &self,
-        filter: &CallFilter,
-        before: Option<CallId>,
-        limit: u32,
-    ) -> Result<Vec<CallRow>, StoreError> {
-        sqlx::query_as(call_rows!(
-            "WHERE ($1 IS NULL OR c.organization_id = $1) AND ($2 IS NULL OR c.agent_id = $2)
-                AND ($3 IS NULL OR c.number_id = $3) AND ($4 IS NULL OR c.disposition = $4)
-                AND ($5 IS NULL OR c.requested_at >= $5) AND ($6 IS NULL OR c.requested_at < $6)
-                AND ($7 IS NULL OR (c.settled_at IS NULL) = $7) AND ($8 IS NULL OR c.id < $8)
-             ORDER BY c.id DESC LIMIT $9"
-        ))
-        .bind(filter.organization.map(|o| o.0))
-        .bind(filter.agent.map(|a| a.0))
-        .bind(filter.number.map(|n| n.0))
-        .bind(filter.disposition.map(Disposition::as_str))
-        .bind(filter.since.map(super::columns::at))
-        .bind(filter.until.map(super::columns::at))
-        .bind(filter.open)
-        .bind(before.map(|b| b.0))
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::reading("calls", ""))
-    }
-
-    /// All that happened in a call, in order.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked, or a stored fact cannot be read.
-    pub async fn facts(&self, call: CallId) -> Result<Vec<Fact>, StoreError> {
-        let rows = sqlx::query("SELECT body FROM call_facts WHERE call_id = $1 ORDER BY seq")
-            .bind(call.0)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| fact(row, call)).collect()
-    }
-
-    /// Why a call was made from its number, or refused; none if the rules were not asked.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked, or what is stored cannot be read.
-    pub async fn decision(&self, call: CallId) -> Result<Option<Decision>, StoreError> {
-        let decision: Option<Json<Decision>> = sqlx::query_scalar("SELECT body FROM call_decisions WHERE call_id = $1")
-            .bind(call.0)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::reading("call_decisions", call))?;
-        Ok(decision.map(|Json(decision)| decision))
     }
 
     /// Counters that are not the number of calls that hold quota: there are none, unless somebody wrote to the tables by

@@ -1,8 +1,10 @@
 //! How our words are read from columns.
 
+use crate::access::Role;
 use crate::core::fact::{Leg, Origin, Party};
 use crate::core::ids::{
-    AgentId, AssignmentId, CallId, ChannelId, EndpointName, NodeName, NumberId, OrganizationId, TrunkName,
+    AgentId, AssignmentId, CallId, ChannelId, EndpointName, NodeName, NumberId, OrganizationId, TokenId, TrunkName,
+    UserId,
 };
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
@@ -55,6 +57,7 @@ words!(
     Quota,
     RefusalReason,
     RegionCode,
+    Role,
     TrunkName,
 );
 
@@ -73,7 +76,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(AgentId, AssignmentId, CallId, NumberId, OrganizationId);
+ids!(AgentId, AssignmentId, CallId, NumberId, OrganizationId, TokenId, UserId);
 
 /// A point in time that is always there.
 pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {

@@ -16,6 +16,8 @@ pub enum StoreError {
         name: String,
         /// What is wrong, for people.
         message: String,
+        /// Another has what there can be only one of.
+        taken: bool,
     },
     /// There is no such thing.
     #[error("there is no {what} {key}")]
@@ -101,7 +103,9 @@ impl From<sqlx::Error> for StoreError {
                 Some(database) => {
                     let name = database.constraint().unwrap_or_default().to_owned();
                     let message = sentence(&name).map_or_else(|| database.message().to_owned(), str::to_owned);
-                    Self::Constraint { name, message }
+                    // unique, and exclusion
+                    let taken = matches!(database.code().as_deref(), Some("23505" | "23P01"));
+                    Self::Constraint { name, message, taken }
                 }
                 None => Self::Unexpected(error),
             },

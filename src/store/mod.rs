@@ -11,6 +11,7 @@ pub mod assignments;
 pub mod calls;
 mod columns;
 mod error;
+mod everything;
 pub mod fsck;
 pub mod inspect;
 pub mod listen;
@@ -18,12 +19,14 @@ pub mod nodes;
 pub mod numbers;
 pub mod organizations;
 mod reserve;
+mod scope;
 mod snapshot;
 pub mod tokens;
 pub mod trunks;
 pub mod writes;
 
 pub use error::StoreError;
+pub use scope::{Actor, Scope, Transaction};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migrate, Migrator};
@@ -47,6 +50,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub struct Store {
     pool: PgPool,
     trust: Trust,
+    /// In whose name it changes things, for the audit trail.
+    actor: Arc<Actor>,
 }
 
 /// Since when connections may be used untried. Those that were idle while the database was away may be dead.
@@ -131,7 +136,13 @@ impl Store {
                 Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, trust })
+        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()) })
+    }
+
+    /// The same, in somebody else's name.
+    #[must_use]
+    pub fn in_the_name_of(self, actor: Actor) -> Self {
+        Self { actor: Arc::new(actor), ..self }
     }
 
     /// Lets work on the database take so long at most. What takes longer is given up: work that was not committed is

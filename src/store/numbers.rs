@@ -1,6 +1,6 @@
 //! The phone numbers that are ours.
 
-use super::{Store, StoreError, columns};
+use super::{StoreError, columns};
 use crate::core::ids::{NumberId, OrganizationId, TrunkName};
 use crate::core::number::{E164, RegionCode};
 use crate::policy::NumberState;
@@ -107,138 +107,134 @@ macro_rules! number_rows {
     };
 }
 
-impl Store {
-    /// Adds a number.
-    ///
-    /// # Errors
-    ///
-    /// If we have it already, it breaks a rule, or the database cannot be asked.
-    pub async fn add_number(&self, new: &NewNumber) -> Result<NumberRow, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        if !insert(&mut connection, new).await? {
-            let name = "numbers_e164_is_unique".to_owned();
-            return Err(StoreError::Constraint { name, message: "that number is in the inventory already".to_owned() });
-        }
-        drop(connection);
-        self.number(new.e164, None).await
+/// Adds a number.
+///
+/// # Errors
+///
+/// If we have it already, it breaks a rule, or the database cannot be asked.
+pub async fn add(connection: &mut PgConnection, new: &NewNumber) -> Result<NumberRow, StoreError> {
+    if !insert(connection, new).await? {
+        let name = "numbers_e164_is_unique".to_owned();
+        let message = "that number is in the inventory already".to_owned();
+        return Err(StoreError::Constraint { name, message, taken: true });
     }
+    one(connection, new.e164, None).await
+}
 
-    /// Adds many numbers in one transaction. Those we have are left as they are, wrong ones are named and left out.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked. Then none was added.
-    pub async fn import_numbers(&self, rows: &[NewNumber]) -> Result<Vec<Imported>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let mut results = Vec::with_capacity(rows.len());
-        for new in rows {
-            let mut attempt = transaction.begin().await?;
-            results.push(match insert(&mut attempt, new).await {
-                Ok(added) => {
-                    attempt.commit().await?;
-                    if added { Imported::Added } else { Imported::Skipped }
-                }
-                Err(error) if matches!(error, StoreError::Constraint { .. } | StoreError::NotFound { .. }) => {
-                    attempt.rollback().await?;
-                    Imported::Error { message: error.to_string() }
-                }
-                Err(error) => return Err(error),
-            });
-        }
-        transaction.commit().await?;
-        Ok(results)
+/// Adds many numbers. Those we have are left as they are, wrong ones are named and left out.
+///
+/// # Errors
+///
+/// If the database cannot be asked. Then none was added.
+pub async fn import(connection: &mut PgConnection, rows: &[NewNumber]) -> Result<Vec<Imported>, StoreError> {
+    let mut results = Vec::with_capacity(rows.len());
+    for new in rows {
+        let mut attempt = connection.begin().await?;
+        results.push(match insert(&mut attempt, new).await {
+            Ok(added) => {
+                attempt.commit().await?;
+                if added { Imported::Added } else { Imported::Skipped }
+            }
+            Err(error) if matches!(error, StoreError::Constraint { .. } | StoreError::NotFound { .. }) => {
+                attempt.rollback().await?;
+                Imported::Error { message: error.to_string() }
+            }
+            Err(error) => return Err(error),
+        });
     }
+    Ok(results)
+}
 
-    /// The numbers of a tenant, or all of them; in one state, or any.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked.
-    pub async fn numbers(
-        &self,
-        organization: Option<OrganizationId>,
-        state: Option<NumberState>,
-    ) -> Result<Vec<NumberRow>, StoreError> {
-        sqlx::query_as(number_rows!(
-            "WHERE ($1 IS NULL OR n.organization_id = $1) AND ($2 IS NULL OR n.state = $2) ORDER BY n.e164"
-        ))
+/// The numbers of a tenant, or all of them; in one state, or any.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn list(
+    connection: &mut PgConnection,
+    organization: Option<OrganizationId>,
+    state: Option<NumberState>,
+) -> Result<Vec<NumberRow>, StoreError> {
+    sqlx::query_as(number_rows!(
+        "WHERE ($1 IS NULL OR n.organization_id = $1) AND ($2 IS NULL OR n.state = $2) ORDER BY n.e164"
+    ))
+    .bind(organization.map(|o| o.0))
+    .bind(state.map(NumberState::as_str))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(StoreError::reading("numbers", ""))
+}
+
+/// One number, if it is the organization's; any number if none is given.
+///
+/// # Errors
+///
+/// If there is no such number, or the database cannot be asked.
+pub async fn one(
+    connection: &mut PgConnection,
+    e164: E164,
+    organization: Option<OrganizationId>,
+) -> Result<NumberRow, StoreError> {
+    sqlx::query_as(number_rows!("WHERE n.e164 = $1 AND ($2 IS NULL OR n.organization_id = $2)"))
+        .bind(e164.to_string())
         .bind(organization.map(|o| o.0))
-        .bind(state.map(NumberState::as_str))
-        .fetch_all(&self.pool)
+        .fetch_optional(&mut *connection)
         .await
-        .map_err(StoreError::reading("numbers", ""))
-    }
+        .map_err(StoreError::reading("numbers", e164))?
+        .ok_or_else(|| StoreError::NotFound { what: "number", key: e164.to_string() })
+}
 
-    /// One number, if it is the organization's; any number if none is given.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such number, or the database cannot be asked.
-    pub async fn number(&self, e164: E164, organization: Option<OrganizationId>) -> Result<NumberRow, StoreError> {
-        sqlx::query_as(number_rows!("WHERE n.e164 = $1 AND ($2 IS NULL OR n.organization_id = $2)"))
-            .bind(e164.to_string())
-            .bind(organization.map(|o| o.0))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::reading("numbers", e164))?
-            .ok_or_else(|| StoreError::NotFound { what: "number", key: e164.to_string() })
-    }
-
-    /// Puts a number into another state: to rest, out of use, or back. To retire it, see
-    /// [`retire_number`](Self::retire_number).
-    ///
-    /// # Errors
-    ///
-    /// If there is no such number, the state does not suit its owner, or the database cannot be asked.
-    pub async fn set_number_state(&self, number: NumberId, state: NumberState) -> Result<(), StoreError> {
-        let done = sqlx::query("UPDATE numbers SET state = $2 WHERE id = $1")
-            .bind(number.0)
-            .bind(state.as_str())
-            .execute(&self.pool)
-            .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "number", key: number.to_string() });
-        }
-        Ok(())
-    }
-
-    /// Takes a number out of use for good: its assignments end.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such number, or the database cannot be asked.
-    pub async fn retire_number(&self, number: NumberId) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        super::assignments::end_all_of(&mut transaction, number).await?;
-        let done = sqlx::query("UPDATE numbers SET state = 'retired', is_primary = false WHERE id = $1")
-            .bind(number.0)
-            .execute(&mut *transaction)
-            .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "number", key: number.to_string() });
-        }
-        Ok(transaction.commit().await?)
-    }
-
-    /// Gives a number back to the inventory: its assignments end, and it is nobody's.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such number, or the database cannot be asked.
-    pub async fn release_number(&self, number: NumberId) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        super::assignments::end_all_of(&mut transaction, number).await?;
-        let done = sqlx::query(
-            "UPDATE numbers SET organization_id = NULL, state = 'available', is_primary = false WHERE id = $1",
-        )
+/// Puts a number into another state: to rest, out of use, or back. To retire it, see
+/// [`retire`].
+///
+/// # Errors
+///
+/// If there is no such number, the state does not suit its owner, or the database cannot be asked.
+pub async fn set_state(connection: &mut PgConnection, number: NumberId, state: NumberState) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE numbers SET state = $2 WHERE id = $1")
         .bind(number.0)
-        .execute(&mut *transaction)
+        .bind(state.as_str())
+        .execute(&mut *connection)
         .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "number", key: number.to_string() });
-        }
-        Ok(transaction.commit().await?)
+    if done.rows_affected() == 0 {
+        return Err(StoreError::NotFound { what: "number", key: number.to_string() });
     }
+    Ok(())
+}
+
+/// Takes a number out of use for good: its assignments end.
+///
+/// # Errors
+///
+/// If there is no such number, or the database cannot be asked.
+pub async fn retire(connection: &mut PgConnection, number: NumberId) -> Result<(), StoreError> {
+    super::assignments::end_all_of(connection, number).await?;
+    let done = sqlx::query("UPDATE numbers SET state = 'retired', is_primary = false WHERE id = $1")
+        .bind(number.0)
+        .execute(&mut *connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::NotFound { what: "number", key: number.to_string() });
+    }
+    Ok(())
+}
+
+/// Gives a number back to the inventory: its assignments end, and it is nobody's.
+///
+/// # Errors
+///
+/// If there is no such number, or the database cannot be asked.
+pub async fn release(connection: &mut PgConnection, number: NumberId) -> Result<(), StoreError> {
+    super::assignments::end_all_of(connection, number).await?;
+    let done =
+        sqlx::query("UPDATE numbers SET organization_id = NULL, state = 'available', is_primary = false WHERE id = $1")
+            .bind(number.0)
+            .execute(&mut *connection)
+            .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::NotFound { what: "number", key: number.to_string() });
+    }
+    Ok(())
 }
 
 /// Whether it was added; it is not if it is there already.

@@ -1,12 +1,12 @@
 //! The tenants.
 
-use super::{Store, StoreError, columns};
+use super::{StoreError, columns};
 use crate::core::ids::OrganizationId;
 use crate::core::number::{E164, RegionCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Row};
+use sqlx::{FromRow, PgConnection, Row};
 
 /// A tenant to be.
 #[derive(Clone, Debug)]
@@ -59,64 +59,62 @@ impl FromRow<'_, PgRow> for Organization {
     }
 }
 
-impl Store {
-    /// Adds a tenant.
-    ///
-    /// # Errors
-    ///
-    /// If it breaks a rule, such as a name that is taken, or the database cannot be asked.
-    pub async fn add_organization(&self, new: &NewOrganization) -> Result<Organization, StoreError> {
-        let added = sqlx::query_as(
-            "INSERT INTO organizations (slug, name, country, time_zone, emergency_caller_id)
-             VALUES ($1, $2, $3, $4, $5) RETURNING *",
-        )
-        .bind(&new.slug)
-        .bind(&new.name)
-        .bind(new.country.to_string())
-        .bind(&new.time_zone)
-        .bind(new.emergency_caller_id.map(|number| number.to_string()))
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(added)
-    }
+/// Adds a tenant.
+///
+/// # Errors
+///
+/// If it breaks a rule, such as a name that is taken, or the database cannot be asked.
+pub async fn add(connection: &mut PgConnection, new: &NewOrganization) -> Result<Organization, StoreError> {
+    let added = sqlx::query_as(
+        "INSERT INTO organizations (slug, name, country, time_zone, emergency_caller_id)
+         VALUES ($1, $2, $3, $4, $5) RETURNING *",
+    )
+    .bind(&new.slug)
+    .bind(&new.name)
+    .bind(new.country.to_string())
+    .bind(&new.time_zone)
+    .bind(new.emergency_caller_id.map(|number| number.to_string()))
+    .fetch_one(&mut *connection)
+    .await?;
+    Ok(added)
+}
 
-    /// All tenants, by their names.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked.
-    pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        sqlx::query_as("SELECT * FROM organizations ORDER BY slug")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::reading("organizations", ""))
-    }
+/// All tenants, by their names.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn list(connection: &mut PgConnection) -> Result<Vec<Organization>, StoreError> {
+    sqlx::query_as("SELECT * FROM organizations ORDER BY slug")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(StoreError::reading("organizations", ""))
+}
 
-    /// One tenant, by its short name.
-    ///
-    /// # Errors
-    ///
-    /// If there is none of that name, or the database cannot be asked.
-    pub async fn organization(&self, slug: &str) -> Result<Organization, StoreError> {
-        sqlx::query_as("SELECT * FROM organizations WHERE slug = $1")
-            .bind(slug)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::reading("organizations", slug))?
-            .ok_or_else(|| StoreError::NotFound { what: "organization", key: slug.to_owned() })
-    }
+/// One tenant, by its short name.
+///
+/// # Errors
+///
+/// If there is none of that name, or the database cannot be asked.
+pub async fn one(connection: &mut PgConnection, slug: &str) -> Result<Organization, StoreError> {
+    sqlx::query_as("SELECT * FROM organizations WHERE slug = $1")
+        .bind(slug)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(StoreError::reading("organizations", slug))?
+        .ok_or_else(|| StoreError::NotFound { what: "organization", key: slug.to_owned() })
+}
 
-    /// Switches a tenant, and so all its agents, on or off.
-    ///
-    /// # Errors
-    ///
-    /// If there is none of that name, or the database cannot be asked.
-    pub async fn set_organization_active(&self, slug: &str, active: bool) -> Result<Organization, StoreError> {
-        sqlx::query_as("UPDATE organizations SET active = $2 WHERE slug = $1 RETURNING *")
-            .bind(slug)
-            .bind(active)
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::NotFound { what: "organization", key: slug.to_owned() })
-    }
+/// Switches a tenant, and so all its agents, on or off.
+///
+/// # Errors
+///
+/// If there is none of that name, or the database cannot be asked.
+pub async fn set_active(connection: &mut PgConnection, slug: &str, active: bool) -> Result<Organization, StoreError> {
+    sqlx::query_as("UPDATE organizations SET active = $2 WHERE slug = $1 RETURNING *")
+        .bind(slug)
+        .bind(active)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| StoreError::NotFound { what: "organization", key: slug.to_owned() })
 }

@@ -16,6 +16,7 @@ use cordboard::store::agents::{AgentKind, AgentRow, NewAgent, PhoneKind};
 use cordboard::store::assignments::NewAssignment;
 use cordboard::store::numbers::NewNumber;
 use cordboard::store::organizations::NewOrganization;
+use cordboard::store::tokens::NewToken;
 use cordboard::store::trunks::Trunk;
 use cordboard::store::writes::CallWrite;
 use cordboard::telemetry::Metrics;
@@ -274,7 +275,7 @@ impl Floor {
         self.store.put_trunk(&trunk).await.expect("the trunk");
         let token = format!("token-of-{slug}");
         let sha256 = Sha256::digest(token.as_bytes()).into();
-        self.store.add_token(id, "first", &sha256).await.expect("a token");
+        self.store.add_token(&NewToken::of_admin(id, "first", sha256)).await.expect("a token");
         let agent = self.agent(id, &format!("{slug}-alice")).await;
         let number = format!("+1415555{n:04}");
         let new = NewNumber {

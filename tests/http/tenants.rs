@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::Request;
 use cordboard::core::ids::CallId;
 use cordboard::http::{Limits, Reach};
+use cordboard::store::tokens::NewToken;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -43,7 +44,11 @@ async fn without_a_valid_token_nothing_is_seen_or_done() {
     let tenant = floor.tenant().await;
     let call = floor.started(&tenant).await;
     let revoked = "a-revoked-token";
-    floor.store.add_token(tenant.id, "old", &Sha256::digest(revoked).into()).await.expect("a token");
+    floor
+        .store
+        .add_token(&NewToken::of_admin(tenant.id, "old", Sha256::digest(revoked).into()))
+        .await
+        .expect("a token");
     assert_eq!(floor.get("/api/v1/calls", revoked).await.status, 200, "until it is revoked");
     floor.store.revoke_token(tenant.id, "old").await.expect("revoked");
     let asleep = floor.tenant().await;

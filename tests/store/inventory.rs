@@ -11,6 +11,7 @@ use cordboard::store::assignments::{AssignmentFilter, NewAssignment};
 use cordboard::store::listen::AgentsChanged;
 use cordboard::store::numbers::{Imported, NewNumber};
 use cordboard::store::organizations::NewOrganization;
+use cordboard::store::tokens::NewToken;
 use cordboard::store::trunks::Trunk;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -263,7 +264,7 @@ async fn trunks_nodes_and_tokens() {
     assert_eq!(store.node_seen(&node, "http://x", "22.10.1", second).await.expect("seen"), Some(first));
     assert_eq!(store.nodes().await.expect("nodes")[0].startup_time, Some(second));
 
-    let token = store.add_token(acme, "ci", &[7; 32]).await.expect("added");
+    let token = store.add_token(&NewToken::of_admin(acme, "ci", [7; 32])).await.expect("added");
     assert_eq!(store.authenticate(&[7; 32]).await.expect("an answer").map(|found| found.id), Some(token.id));
     assert_eq!(store.authenticate(&[8; 32]).await.expect("an answer"), None);
     assert!(store.tokens(acme).await.expect("tokens")[0].last_used_at.is_some());

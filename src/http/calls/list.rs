@@ -1,12 +1,13 @@
 //! `GET /api/v1/calls`: the tenant's calls, newest first.
 
 use super::view::CallView;
+use crate::access::Action;
 use crate::core::ids::CallId;
 use crate::core::outcome::Disposition;
-use crate::http::auth::Tenant;
+use crate::http::auth::Caller;
 use crate::http::extract::{Form, Params};
 use crate::http::{AppState, Problem, agents};
-use crate::store::calls::CallFilter;
+use crate::store::calls::{self, CallFilter};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -40,21 +41,23 @@ pub(in crate::http) struct Page {
 
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
-    tenant: Tenant,
+    caller: Caller,
     Params(request): Params<Request>,
 ) -> Result<Json<Page>, Problem> {
+    let sight = caller.may(Action::CallsSee)?;
     let limit = request.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::wrong_query(Request::FORM));
     }
+    let mut transaction = caller.begin(&state).await?;
     let agent = match request.agent {
-        Some(agent) => Some(agents::find(&state, tenant, &agent).await?.id),
-        None => None,
+        Some(agent) => Some(agents::find(&mut transaction, &caller, sight, &agent).await?.id),
+        None => sight.only(),
     };
-    let organization = Some(tenant.0);
+    let organization = Some(caller.organization);
     let filter = CallFilter { organization, agent, disposition: request.disposition, ..CallFilter::default() };
     // One more than asked for tells whether there is a next page.
-    let mut rows = state.store.list_calls(&filter, request.cursor, limit + 1).await?;
+    let mut rows = calls::list(&mut transaction, &filter, request.cursor, limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.id);

@@ -1,9 +1,11 @@
 //! `GET /api/v1/calls/{id}`: one call with all that happened, and with `?include=decision` why its number was chosen.
 
 use super::view::{CallView, DecisionView, FactView};
-use crate::http::auth::Tenant;
+use crate::access::Action;
+use crate::http::auth::Caller;
 use crate::http::extract::{CallPath, Form, Params};
 use crate::http::{AppState, Problem};
+use crate::store::calls;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -37,14 +39,19 @@ pub(in crate::http) struct CallWithFacts {
 
 pub(in crate::http) async fn look(
     State(state): State<AppState>,
-    Tenant(tenant): Tenant,
+    caller: Caller,
     CallPath(id): CallPath,
     Params(request): Params<Request>,
 ) -> Result<Json<CallWithFacts>, Problem> {
-    let call = state.store.call(id, Some(tenant)).await?;
-    let facts = state.store.facts(id).await?;
+    let sight = caller.may(Action::CallsSee)?;
+    let mut transaction = caller.begin(&state).await?;
+    let call = calls::one(&mut transaction, id, Some(caller.organization)).await?;
+    if !sight.covers(call.agent_id) {
+        return Err(Problem::call_not_found());
+    }
+    let facts = calls::facts(&mut transaction, id).await?;
     let decision = match request.include {
-        Some(Include::Decision) => state.store.decision(id).await?.map(DecisionView::from),
+        Some(Include::Decision) => calls::decision(&mut transaction, id).await?.map(DecisionView::from),
         None => None,
     };
     Ok(Json(CallWithFacts { call: call.into(), facts: facts.iter().map(FactView::from).collect(), decision }))

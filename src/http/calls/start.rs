@@ -1,14 +1,15 @@
 //! `POST /api/v1/calls`: connect an agent with a number. The agent's phone rings first.
 
 use super::view::{CallState, location};
+use crate::access::Action;
 use crate::core::command::Answer;
 use crate::core::ids::{AgentId, CallId, EndpointName};
 use crate::core::number::E164;
 use crate::core::outcome::RefusalReason;
-use crate::http::auth::Tenant;
+use crate::http::auth::Caller;
 use crate::http::extract::{Body, Form};
 use crate::http::{AppState, Problem, agents};
-use crate::store::calls::CallRow;
+use crate::store::calls::{self, CallRow};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -47,10 +48,12 @@ struct Started {
 
 pub(in crate::http) async fn start(
     State(state): State<AppState>,
-    tenant: Tenant,
+    caller: Caller,
     Body(request): Body<Request>,
 ) -> Result<Response, Problem> {
-    let agent = agents::find(&state, tenant, &request.agent).await?;
+    let sight = caller.may(Action::CallsStart)?;
+    // No connection is held while the loop is asked.
+    let agent = agents::find(&mut caller.begin(&state).await?, &caller, sight, &request.agent).await?;
     let length = request.to.chars().count();
     if !(1..=LONGEST).contains(&length) || request.to.chars().any(char::is_control) {
         return Err(Problem::invalid_number());
@@ -59,7 +62,7 @@ pub(in crate::http) async fn start(
     match answer {
         Answer::Admitted => {
             // The call is on its way whether or not its row can be read.
-            let row = row(&state, tenant, call).await;
+            let row = row(&state, &caller, call).await;
             let started = Started {
                 id: call,
                 state: CallState::CallingAgent,
@@ -71,7 +74,7 @@ pub(in crate::http) async fn start(
             };
             Ok((StatusCode::CREATED, [(LOCATION, location(call))], Json(started)).into_response())
         }
-        Answer::Refused(reason) => Err(refused(&state, tenant, call, reason).await),
+        Answer::Refused(reason) => Err(refused(&state, &caller, call, reason).await),
         Answer::HangingUp | Answer::NoSuchCall => {
             tracing::error!(%call, ?answer, "a start was answered as if it were something else");
             Err(Problem::internal())
@@ -81,16 +84,20 @@ pub(in crate::http) async fn start(
 
 /// With the sentence that is kept with the call, because it names the limit. A call that was refused without asking the
 /// database may have no row yet: its sentence has no numbers in it.
-async fn refused(state: &AppState, tenant: Tenant, call: CallId, reason: RefusalReason) -> Problem {
-    let stored = row(state, tenant, call).await.and_then(|row| row.refusal_sentence);
+async fn refused(state: &AppState, caller: &Caller, call: CallId, reason: RefusalReason) -> Problem {
+    let stored = row(state, caller, call).await.and_then(|row| row.refusal_sentence);
     Problem::refused(reason, call, stored.unwrap_or_else(|| reason.sentence().to_owned()))
 }
 
-async fn row(state: &AppState, Tenant(tenant): Tenant, call: CallId) -> Option<CallRow> {
-    match state.store.call(call, Some(tenant)).await {
+async fn row(state: &AppState, caller: &Caller, call: CallId) -> Option<CallRow> {
+    let read = async {
+        let mut transaction = caller.begin(state).await?;
+        Ok::<_, Problem>(calls::one(&mut transaction, call, Some(caller.organization)).await?)
+    };
+    match read.await {
         Ok(row) => Some(row),
         Err(error) => {
-            tracing::debug!(%call, %error, "the call's row cannot be read yet");
+            tracing::debug!(%call, ?error, "the call's row cannot be read yet");
             None
         }
     }
