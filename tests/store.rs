@@ -8,6 +8,8 @@ mod constraints;
 mod days;
 #[path = "store/inventory.rs"]
 mod inventory;
+#[path = "store/memory.rs"]
+mod memory;
 #[path = "store/outage.rs"]
 mod outage;
 #[path = "store/races.rs"]

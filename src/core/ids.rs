@@ -150,7 +150,7 @@ impl ChannelName {
 }
 
 /// The PJSIP endpoint of an agent: starts with a letter, so that it can never be dialled as a number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EndpointName(String);
 

@@ -80,7 +80,18 @@ impl Worker {
                 () = tokio::time::sleep(AGAIN), if behind => {}
             }
             behind = self.node_started_at.is_some() && !self.push().await;
+            if let Err(error) = self.remember().await {
+                tracing::warn!(%error, "the agents' numbers could not be read ahead");
+            }
         }
+    }
+
+    /// Lets the store know the agents before they call, one after the other. Those it knows already cost nothing.
+    async fn remember(&self) -> Result<(), crate::store::StoreError> {
+        for agent in self.store.directory().await? {
+            self.store.remember(&agent.endpoint).await?;
+        }
+        Ok(())
     }
 
     async fn new_node(&mut self, node: &NodeInfo) {

@@ -1,10 +1,11 @@
 //! Admission: may this call be made, and from which number. It decides, counts and writes, or does nothing.
 //!
-//! 1. What is true now is read by one statement.
+//! 1. What is true now is read by one statement. Or, if this agent called before, it is what that call left behind
+//!    ([`memory`](super::memory)), and step 3 makes sure of all of it.
 //! 2. The rules rank the numbers ([`policy::choose`](crate::policy::choose), handed in as a closure).
 //! 3. One statement locks the agent's row, makes sure that what was read still holds, counts agent, assignment and number and
 //!    writes the call ([`reserve`](super::reserve)); or all of it is undone, because another call came in between. It is a
-//!    transaction of its own, so that a call costs two round trips, and nothing is locked while the rules think.
+//!    transaction of its own, so that a call costs one round trip or two, and nothing is locked while the rules think.
 //!
 //! Who lost goes the careful way: a transaction in which the agent's row is locked *before* anything is read, by a statement of
 //! its own. A statement sees what was committed when it began, so one that waited for the lock and read at the same time would
@@ -149,13 +150,17 @@ impl Store {
     ) -> Result<Admitted, StoreError> {
         let mut stumbles = 0;
         let mut rounds = 0;
+        let mut remembered = self.remembered(request, &decide);
         loop {
-            let round = match rounds {
-                0 => self.quick_round(request, &decide, &chosen).await,
-                _ => self.careful_round(request, &decide).await,
+            let was_remembered = remembered.is_some();
+            let round = match (remembered.take(), rounds) {
+                (Some(plan), _) => self.remembered_round(request, plan, &chosen).await,
+                (None, 0) => self.quick_round(request, &decide, &chosen).await,
+                (None, _) => self.careful_round(request, &decide).await,
             };
             match round {
                 Ok(Round::Done(admitted)) => return Ok(admitted),
+                Ok(Round::Lost) if was_remembered => {}
                 Ok(Round::Lost) if rounds < ROUNDS => rounds += 1,
                 Ok(Round::Lost) => return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
                 Err(Failure::Before(error)) if error.is_passing() && stumbles < STUMBLES => stumbles += 1,
@@ -164,7 +169,12 @@ impl Store {
                     return self.outcome(request).await?.ok_or(StoreError::OutcomeUnknown);
                 }
                 Err(Failure::Before(error)) => return Err(error),
-                Err(Failure::During(error)) => return self.after_lost_commit(request, error).await,
+                Err(Failure::During(error)) => match self.after_lost_commit(request, error).await {
+                    // The connection may have been dead for long, and this was the first to notice. It is known that nothing
+                    // was reserved; should that change, the call's row stands and is found.
+                    Err(StoreError::Unavailable(error)) if was_remembered && was_lost(&error) => {}
+                    known => return known,
+                },
             }
         }
     }
@@ -185,6 +195,43 @@ impl Store {
         Ok(read.map(|read| decide(&read.snapshot)))
     }
 
+    /// Reads what the next call of this agent will probably be decided by, so that it need not be read then.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn remember(&self, endpoint: &EndpointName) -> Result<(), StoreError> {
+        if self.memory.has(endpoint) {
+            return Ok(());
+        }
+        let mut connection = self.pool.acquire().await?;
+        if let Some(read) = read(&mut connection, endpoint).await? {
+            self.memory.keep(endpoint.clone(), read);
+        }
+        Ok(())
+    }
+
+    /// What would be decided by what the agent's last call left behind; none unless the call would be admitted. A refusal
+    /// deserves a look at what is true now.
+    fn remembered(&self, request: &AdmitRequest, decide: impl Fn(&Snapshot) -> Decided) -> Option<(Read, Decided)> {
+        let read = self.memory.take(&request.endpoint)?;
+        let decided = decide(&read.snapshot);
+        (decided.outcome == Outcome::Choose && decided.decision.refusal.is_none()).then_some((read, decided))
+    }
+
+    /// The quickest way: one statement, which reserves if all that was decided by still holds.
+    async fn remembered_round(
+        &self,
+        request: &AdmitRequest,
+        (read, decided): (Read, Decided),
+        chosen: &(impl Fn(&Admission) + Send + Sync),
+    ) -> Result<Round, Failure> {
+        crash_point!(K02);
+        let inputs = Some(read.inputs());
+        let mut connection = self.pool.acquire().await?;
+        self.alone(carry_out(&mut connection, request, read, &decided, inputs, chosen).await)
+    }
+
     /// The quick way: two statements, each a transaction of its own.
     async fn quick_round(
         &self,
@@ -198,9 +245,20 @@ impl Store {
         };
         let decided = decide(&read.snapshot);
         crash_point!(K02);
-        match carry_out(&mut connection, request, &read, &decided, chosen).await {
+        self.alone(carry_out(&mut connection, request, read, &decided, None, chosen).await)
+    }
+
+    /// The end of a statement that is a transaction of its own. What it left behind is remembered.
+    fn alone(&self, carried_out: Result<(Round, Read), StoreError>) -> Result<Round, Failure> {
+        match carried_out {
+            Ok((round, read)) => {
+                if let Round::Done(_) = round {
+                    self.memory.keep(read.snapshot.agent.endpoint.clone(), read);
+                }
+                Ok(round)
+            }
             Err(StoreError::Unavailable(error)) if !StoreError::was_not_done(&error) => Err(Failure::During(error)),
-            done => Ok(done?),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -216,7 +274,7 @@ impl Store {
             None => not_an_agent(&mut transaction, request).await?,
             Some(read) => {
                 let decided = decide(&read.snapshot);
-                carry_out(&mut transaction, request, &read, &decided, |_| ()).await?
+                carry_out(&mut transaction, request, read, &decided, None, |_| ()).await?.0
             }
         };
         match round {
@@ -260,6 +318,11 @@ impl Store {
     }
 }
 
+/// Whether the connection ended, for whatever reason.
+fn was_lost(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_none_or(|error| error.code().is_some_and(|code| code.starts_with("57P")))
+}
+
 const LOCK: &str = "SELECT id FROM agents WHERE endpoint = $1 FOR NO KEY UPDATE";
 
 /// Lets a new connection plan the statements of an admission, by asking for a call of nobody. Nothing is written. Tables
@@ -291,13 +354,14 @@ async fn not_an_agent(connection: &mut PgConnection, request: &AdmitRequest) -> 
 async fn carry_out(
     connection: &mut PgConnection,
     request: &AdmitRequest,
-    read: &Read,
+    mut read: Read,
     decided: &Decided,
+    inputs: Option<Vec<String>>,
     chosen: impl Fn(&Admission) + Send + Sync,
-) -> Result<Round, StoreError> {
+) -> Result<(Round, Read), StoreError> {
     let snapshot = &read.snapshot;
     let refusal = match &decided.outcome {
-        Outcome::Emergency => return Ok(Round::Done(Admitted::Emergency)),
+        Outcome::Emergency => return Ok((Round::Done(Admitted::Emergency), read)),
         Outcome::Refused { reason, sentence } => Some((*reason, sentence.clone())),
         Outcome::Choose => decided.decision.refusal.map(|reason| {
             let sentence = decided.decision.sentence().unwrap_or_else(|| reason.sentence().to_owned());
@@ -309,7 +373,7 @@ async fn carry_out(
         let decision = Some(&decided.decision);
         let who = reserve::Refused { agent: &snapshot.agent, day: read.day, destination: decided.destination.as_ref() };
         reserve::refuse(connection, request, Some(&who), &refusal, decision).await?;
-        return Ok(Round::Done(Admitted::Refused { reason, sentence }));
+        return Ok((Round::Done(Admitted::Refused { reason, sentence }), read));
     }
 
     let best = decided.decision.ranked.first();
@@ -318,13 +382,15 @@ async fn carry_out(
         return Err(inconsistent_decision(request.call));
     };
     let Some(trunk) = candidate.trunk.clone() else { return Err(inconsistent_decision(request.call)) };
-    let version = read.versions.get(&candidate.assignment).map(String::as_str).unwrap_or_default();
+    let version = read.version(candidate.assignment);
+    let assignment = candidate.assignment;
     let reservation = Reservation {
         request,
         agent: &snapshot.agent,
         day: read.day,
         agent_last_used_at: read.agent_last_used_at,
-        version,
+        version: &version,
+        inputs,
         candidate,
         trunk,
         destination,
@@ -332,8 +398,9 @@ async fn carry_out(
     };
     let admission = reservation.admission();
     chosen(&admission);
-    let stands = reserve::reserve(connection, &reservation).await?;
-    Ok(if stands { Round::Done(Admitted::Admitted(admission)) } else { Round::Lost })
+    let Some(at) = reserve::reserve(connection, &reservation).await? else { return Ok((Round::Lost, read)) };
+    read.count(assignment, at);
+    Ok((Round::Done(Admitted::Admitted(admission)), read))
 }
 
 /// A decision that admits without a usable number or destination. `policy::choose` makes none such.

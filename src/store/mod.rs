@@ -15,6 +15,7 @@ mod everything;
 pub mod fsck;
 pub mod inspect;
 pub mod listen;
+mod memory;
 pub mod nodes;
 pub mod numbers;
 pub mod organizations;
@@ -52,6 +53,7 @@ pub struct Store {
     trust: Trust,
     /// In whose name it changes things, for the audit trail.
     actor: Arc<Actor>,
+    memory: memory::Memory,
 }
 
 /// Since when connections may be used untried. Those that were idle while the database was away may be dead.
@@ -136,7 +138,7 @@ impl Store {
                 Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()) })
+        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()), memory: memory::Memory::default() })
     }
 
     /// The same, in somebody else's name.

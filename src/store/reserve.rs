@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::admit::{AdmitRequest, Admitted, Decided};
 use super::columns::{at, clean, limit};
+use super::snapshot::SAME_INPUTS;
 use crate::core::fact::Fact;
 use crate::core::ids::{CallId, TrunkName};
 use crate::core::input::Admission;
@@ -13,6 +14,7 @@ use jiff_sqlx::ToSqlx as _;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
+use std::sync::LazyLock;
 
 /// All that a reservation needs.
 pub(super) struct Reservation<'a> {
@@ -23,6 +25,8 @@ pub(super) struct Reservation<'a> {
     pub agent_last_used_at: Option<jiff_sqlx::Timestamp>,
     /// The versions of the rows that were decided by.
     pub version: &'a str,
+    /// All that was decided by, if it was not read just now.
+    pub inputs: Option<Vec<String>>,
     pub candidate: &'a Candidate,
     pub trunk: TrunkName,
     pub destination: &'a Request,
@@ -51,14 +55,18 @@ impl Reservation<'_> {
 ///
 /// The agent's row is locked, so the calls of one agent come one after the other; and its day must be as it was when the
 /// decision was made, or another call of this agent came in between and the decision is out of date. Likewise what was decided
-/// by: agent, organization, assignment and number are those that were read (their `xmin`), and it is still the same day.
-const RESERVE: &str = "
+/// by: agent, organization, assignment and number are those that were read (their `xmin`), and it is still the same day. If it
+/// was decided by what an earlier call left behind, then all that the numbers were ranked by must be as it was ($27).
+static RESERVE: LazyLock<String> = LazyLock::new(|| RESERVE_IF_SAME.replace("{inputs}", SAME_INPUTS));
+
+const RESERVE_IF_SAME: &str = "
     WITH same AS MATERIALIZED (
         SELECT g.id, o.time_zone FROM agents g
         JOIN organizations o ON o.id = g.organization_id
         JOIN assignments a ON a.id = $6
         JOIN numbers n ON n.id = a.number_id
         WHERE g.id = $3 AND concat_ws(' ', g.xmin, o.xmin, a.xmin, n.xmin) = $25
+            AND ($27::text[] IS NULL OR ARRAY({inputs}) = $27)
         FOR NO KEY UPDATE OF g
     ), agent_use AS (
         INSERT INTO agent_days AS d (agent_id, day, used, last_used_at) SELECT id, $8, 1, clock_timestamp() FROM same
@@ -89,17 +97,22 @@ const RESERVE: &str = "
     ), decision AS (
         INSERT INTO call_decisions (call_id, body) SELECT id, $24 FROM call
     )
-    SELECT id FROM call UNION ALL SELECT cordboard_lost_race() WHERE NOT EXISTS (SELECT FROM call)";
+    SELECT call.id, agent_use.at FROM call, agent_use
+    UNION ALL SELECT cordboard_lost_race(), NULL WHERE NOT EXISTS (SELECT FROM call)";
 
 /// What `cordboard_lost_race` raises.
 const LOST_RACE: &str = "CB001";
 
-/// Counts and writes; or neither, and false, if another call was faster. In that case a transaction around it is aborted.
-pub(super) async fn reserve(connection: &mut PgConnection, reservation: &Reservation<'_>) -> Result<bool, StoreError> {
-    let Reservation { request, agent, day, agent_last_used_at, version, candidate, trunk, destination, decided } =
+/// Counts and writes, and says when; or neither, and none, if another call was faster. In that case a transaction around it is
+/// aborted.
+pub(super) async fn reserve(
+    connection: &mut PgConnection,
+    reservation: &Reservation<'_>,
+) -> Result<Option<jiff_sqlx::Timestamp>, StoreError> {
+    let Reservation { request, agent, day, agent_last_used_at, version, inputs, candidate, trunk, destination, decided } =
         reservation;
     let (requested, admitted) = (requested(request), Fact::Admitted { at: decided.at, emergency: false });
-    let row = sqlx::query(RESERVE)
+    let row = sqlx::query(RESERVE.as_str())
         .bind(request.call.0)
         .bind(agent.organization.0)
         .bind(agent.id.0)
@@ -126,14 +139,14 @@ pub(super) async fn reserve(connection: &mut PgConnection, reservation: &Reserva
         .bind(Json(&decided.decision))
         .bind(version)
         .bind(agent_last_used_at)
-        .fetch_optional(connection)
+        .bind(inputs)
+        .fetch_one(connection)
         .await;
     match row {
-        Ok(_) => {}
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOST_RACE) => return Ok(false),
-        Err(error) => return Err(error.into()),
+        Ok(row) => row.try_get("at").map(Some).map_err(StoreError::reading("agent_days", request.call)),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOST_RACE) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    Ok(true)
 }
 
 /// Runs [`RESERVE`] for a number, an agent and an organization that do not exist, so that it is planned.
@@ -141,7 +154,7 @@ pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     let nobody = uuid::Uuid::nil();
     let now = at(Timestamp::UNIX_EPOCH);
     let day = jiff::civil::Date::ZERO.to_sqlx();
-    sqlx::query(RESERVE)
+    sqlx::query(RESERVE.as_str())
         .bind(nobody)
         .bind(nobody)
         .bind(nobody)
@@ -168,6 +181,7 @@ pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Erro
         .bind(Json(()))
         .bind("")
         .bind(None::<jiff_sqlx::Timestamp>)
+        .bind(None::<Vec<String>>)
         .execute(connection)
         .await
         .map(drop)
