@@ -4,7 +4,7 @@ use super::http::{AriClient, AriError, Request};
 use super::requests::done;
 use crate::core::ids::EndpointName;
 use crate::core::input::Carried;
-use reqwest::Method;
+use hyper::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,30 +1,41 @@
 //! One request at a time to Asterisk, and what became of it.
 //!
-//! The question a dialler must always be able to answer is "did it happen?". So nothing here is ever sent twice:
-//! reqwest's own retries are off, and what stays, hyper-util's retry on a pooled connection that the server had closed,
-//! concerns only requests of which not a byte was written (it gets the request itself back from the connection's queue).
-//! A connect error is [`NotSent`](Carried::NotSent); any other end without a status line is [`Unknown`](Carried::Unknown).
+//! The question a dialler must always be able to answer is "did it happen?". So nothing here is ever sent twice. What could
+//! not be sent is [`NotSent`](Carried::NotSent); any other end without a status line is [`Unknown`](Carried::Unknown).
 
 use super::config::AriConfig;
+use super::connections::{AriSetupError, Connections};
 use crate::core::input::Carried;
-use reqwest::{Method, Url, redirect, retry};
+use http_body_util::Full;
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Semaphore;
 
-/// Requests under way at the same time, and so the most connections: each is a thread and a session in Asterisk.
-const CONCURRENT: usize = 8;
-/// From the first byte out to the last byte in.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a request waits for its turn before it is given up unsent.
-const TURN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Below Asterisk's `session_keep_alive` of 60 s, so that it is we who close.
-const POOL_IDLE: Duration = Duration::from_secs(30);
-/// A channel in a listing is under 1 KB.
-const MAX_ANSWER: usize = 32 << 20;
+/// What must not stand as it is between two slashes (RFC 3986, 3.3), and `:`, `@` and `;` to be safe.
+const IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b':')
+    .add(b';')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'@')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// The client for the REST side of one Asterisk. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,14 +46,10 @@ pub struct AriClient {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub config: AriConfig,
-    http: reqwest::Client,
-    turns: Semaphore,
+    connections: Connections,
+    host: HeaderValue,
+    authorization: HeaderValue,
 }
-
-/// The HTTP client could not be made, for example because the system's certificates cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot make the HTTP client")]
-pub struct AriSetupError(#[from] reqwest::Error);
 
 /// Why a question to Asterisk has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,27 +98,19 @@ impl AriClient {
     /// Makes the client; nothing is sent yet. Installs ring as the process's TLS provider if it has none.
     ///
     /// # Errors
-    /// The HTTP client cannot be made.
+    /// Only with https: the system's certificates cannot be read.
     pub fn new(config: AriConfig) -> Result<Self, AriSetupError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Fails only if another thread was faster, which is as good.
             drop(rustls::crypto::ring::default_provider().install_default());
         }
-        let headers = [(reqwest::header::AUTHORIZATION, config.authorization())];
-        let http = reqwest::Client::builder()
-            .default_headers(headers.into_iter().collect())
-            .timeout(REQUEST_TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(CONCURRENT)
-            .tcp_nodelay(true)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .no_proxy()
-            .build()?;
-        Ok(Self { shared: Arc::new(Shared { config, http, turns: Semaphore::new(CONCURRENT) }) })
+        let base = config.base();
+        let host = base.host_str().unwrap_or_default();
+        let host = base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let host = HeaderValue::from_str(&host).unwrap_or(HeaderValue::from_static("localhost"));
+        let connections = Connections::new(&config)?;
+        let authorization = config.authorization();
+        Ok(Self { shared: Arc::new(Shared { config, connections, host, authorization }) })
     }
 
     /// The name of our application in Asterisk.
@@ -120,34 +119,12 @@ impl AriClient {
     }
 
     /// Sends one request and reads the whole answer, if it is a success.
-    pub(super) async fn send(&self, request: Request<'_>) -> Result<Vec<u8>, AriError> {
-        let url = self.url(request.path, request.query)?;
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.shared.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(AriError::NotSent) };
-        let mut builder = self.shared.http.request(request.method, url);
-        if let Some(body) = &request.body {
-            builder = builder.json(body);
-        }
-        // Errors are not logged as they come: they hold the URL, and the URL may hold a number.
-        let mut answer = builder.send().await.map_err(|error| match error {
-            error if error.is_connect() || error.is_builder() => AriError::NotSent,
-            _ => AriError::NoAnswer,
-        })?;
-        let status = answer.status().as_u16();
-        let mut body = Vec::new();
-        let mut whole = true;
-        while whole {
-            match answer.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Ok(Some(_)) | Err(_) => whole = false,
-            }
-        }
-        // The status line is the answer, whatever became of the body.
-        match status {
-            200..=299 if whole => Ok(body),
-            200..=299 => Err(AriError::Unreadable { about: "anything" }),
-            status => Err(AriError::Refused { status }),
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<Bytes, AriError> {
+        let (status, body) = self.shared.connections.send(self.prepare(request)?).await?;
+        match (status, body) {
+            (200..=299, Some(body)) => Ok(body),
+            (200..=299, None) => Err(AriError::Unreadable { about: "anything" }),
+            (status, _) => Err(AriError::Refused { status }),
         }
     }
 
@@ -162,21 +139,32 @@ impl AriClient {
         serde_json::from_slice(&body).map_err(|_| AriError::Unreadable { about })
     }
 
-    fn url(&self, path: &[&str], query: &[(&'static str, &str)]) -> Result<Url, AriError> {
-        // A URL would resolve these two away; nothing of ours is named so.
-        if path.iter().any(|part| matches!(*part, "" | "." | "..")) {
-            return Err(AriError::Refused { status: 400 });
-        }
-        let mut url = self.shared.config.base().clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => {
-                segments.extend(path);
+    fn prepare(&self, request: Request<'_>) -> Result<hyper::Request<Full<Bytes>>, AriError> {
+        let mut uri = self.shared.config.base().path().to_owned();
+        for part in request.path {
+            // A server may resolve these away; nothing of ours is named so.
+            if matches!(*part, "" | "." | "..") {
+                return Err(AriError::Refused { status: 400 });
             }
-            Err(()) => return Err(AriError::NotSent),
+            uri.push('/');
+            uri.extend(utf8_percent_encode(part, IN_PATH));
         }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+        if !request.query.is_empty() {
+            uri.push('?');
+            let start = uri.len();
+            uri = form_urlencoded::Serializer::for_suffix(uri, start).extend_pairs(request.query).finish();
         }
-        Ok(url)
+        let mut builder = hyper::Request::builder()
+            .method(request.method)
+            .uri(uri)
+            .header(HOST, &self.shared.host)
+            .header(AUTHORIZATION, &self.shared.authorization);
+        let mut body = Full::default();
+        if let Some(json) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+            body = Full::from(serde_json::to_vec(json).unwrap_or_default());
+        }
+        // Not told as it comes: the URI may hold a number.
+        builder.body(body).map_err(|_| AriError::NotSent)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::http::{AriClient, AriError, Request};
 use super::wire::timestamp;
+use hyper::Method;
 use jiff::Timestamp;
-use reqwest::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;

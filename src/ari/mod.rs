@@ -11,6 +11,7 @@
 
 mod accounts;
 mod config;
+mod connections;
 mod dial_string;
 mod http;
 mod inspect;
@@ -26,8 +27,9 @@ mod wire;
 
 pub use accounts::{AccountKind, REALM, SipAccount};
 pub use config::{AriConfig, InvalidAriConfig};
+pub use connections::AriSetupError;
 pub use dial_string::dial_string;
-pub use http::{AriClient, AriError, AriSetupError};
+pub use http::{AriClient, AriError};
 pub use inspect::{DANGEROUS_MODULE, Label};
 pub use queries::{ApplicationInfo, ChannelRow, FilteredEvent, NodeInfo};
 pub use queue::SocketEvents;

@@ -6,7 +6,8 @@ use crate::core::command::{ChannelSpec, Command, Target};
 use crate::core::fact::Leg;
 use crate::core::ids::{BridgeId, ChannelId};
 use crate::core::input::Carried;
-use reqwest::Method;
+use hyper::Method;
+use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
 /// The dialplan that ends the other leg with this one, even when no daemon lives.
@@ -84,17 +85,17 @@ impl AriClient {
         path: &[&str],
         query: &[(&'static str, &str)],
         body: Option<Value>,
-    ) -> Result<Vec<u8>, AriError> {
+    ) -> Result<Bytes, AriError> {
         self.send(Request { method: Method::POST, path, query, body }).await
     }
 
-    pub(super) async fn delete(&self, path: &[&str], query: &[(&'static str, &str)]) -> Result<Vec<u8>, AriError> {
+    pub(super) async fn delete(&self, path: &[&str], query: &[(&'static str, &str)]) -> Result<Bytes, AriError> {
         self.send(Request { method: Method::DELETE, path, query, body: None }).await
     }
 }
 
 /// The end of a request for which some refusals mean that the world is already as wanted.
-pub(super) fn done(answer: Result<Vec<u8>, AriError>, also: &[u16]) -> Carried {
+pub(super) fn done(answer: Result<Bytes, AriError>, also: &[u16]) -> Carried {
     match answer.map(drop) {
         Ok(()) => Carried::Done,
         Err(AriError::Refused { status }) if also.contains(&status) => Carried::Done,

@@ -5,8 +5,7 @@ use super::input::Dialled;
 use super::number::E164;
 use super::outcome::{HangupCause, RefusalReason};
 
-/// One order. The shell carries out the orders of one call strictly in order; when one that [must](Command::must) succeed
-/// fails, the rest of the same step's orders are dropped, save those that [end](Command::ends) something.
+/// One order. The shell carries out the orders of one call as [`Orders`](super::orders::Orders) says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Decide, reserve and write the row, in one transaction.

@@ -9,6 +9,7 @@ pub mod fact;
 pub mod ids;
 pub mod input;
 pub mod number;
+pub mod orders;
 pub mod outcome;
 pub mod phase;
 pub mod record;

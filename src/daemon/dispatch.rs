@@ -1,11 +1,14 @@
-//! Carries out commands: those of one call strictly in order, those of different calls side by side.
+//! Carries out commands: those of one call in the order that they [need](Orders), those of different calls side by side.
 
 use super::{Lane, clock};
 use crate::ari::AriClient;
 use crate::core::command::Command;
 use crate::core::ids::CallId;
 use crate::core::input::{Carried, ChannelEvent, Input};
+use crate::core::orders::Orders;
 use crate::telemetry::Metrics;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +28,7 @@ impl Dispatch {
     }
 
     /// Queues what one step of a call ordered. It never waits: the queues are bounded by what a call can order in its life.
-    pub fn send(&mut self, call: CallId, batch: Vec<Command>) {
+    pub fn send(&mut self, call: CallId, step: Vec<Command>) {
         let queue = self.queues.entry(call).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (client, results) = (self.client.clone(), self.results.clone());
@@ -33,7 +36,7 @@ impl Dispatch {
             sender
         });
         // The other end lives as long as this one.
-        let _ = queue.send(batch);
+        let _ = queue.send(step);
     }
 
     /// A call is over: its task ends when its queue is empty.
@@ -47,30 +50,24 @@ async fn carry_out_all(
     results: Lane,
     metrics: Arc<Metrics>,
     call: CallId,
-    mut batches: mpsc::UnboundedReceiver<Vec<Command>>,
+    mut steps: mpsc::UnboundedReceiver<Vec<Command>>,
 ) {
     let carrier = Carrier { client, results, metrics, call };
-    while let Some(batch) = batches.recv().await {
-        let mut broken = false;
-        let mut batch = batch.into_iter().peekable();
-        while let Some(command) = batch.next() {
-            if broken && !command.ends() {
-                continue;
-            }
-            match batch.next_if(|next| is_beside(&command, next)) {
-                Some(beside) => {
-                    let (first, second) = futures::join!(carrier.carry_out(command), carrier.carry_out(beside));
-                    broken |= first || second;
-                }
-                None => broken |= carrier.carry_out(command).await,
-            }
+    let (mut orders, mut under_way) = (Orders::default(), FuturesUnordered::new());
+    let mut more = true;
+    while more || !orders.is_idle() {
+        tokio::select! {
+            step = steps.recv(), if more => match step {
+                Some(step) => orders.add(step),
+                None => more = false,
+            },
+            Some((ticket, outcome)) = under_way.next() => orders.done(ticket, outcome),
+        }
+        while let Some((ticket, command)) = orders.next() {
+            let carrier = &carrier;
+            under_way.push(async move { (ticket, carrier.carry_out(command).await) });
         }
     }
-}
-
-/// Whether two orders of a call have nothing to do with each other, so that neither waits for the other: the agent waits for both.
-fn is_beside(first: &Command, second: &Command) -> bool {
-    matches!((first, second), (Command::SetPeer { .. }, Command::CreateBridge { .. }))
 }
 
 struct Carrier {
@@ -81,14 +78,13 @@ struct Carrier {
 }
 
 impl Carrier {
-    /// True if the orders after it make no sense any more.
-    async fn carry_out(&self, command: Command) -> bool {
+    async fn carry_out(&self, command: Command) -> Carried {
         if let Command::Probe { channel } = command {
             if let Ok(state) = self.client.probe(&channel).await {
                 let event = ChannelEvent::Probed(state);
                 self.results.tell(Input::Channel { channel, event, at: clock::now() });
             }
-            return false;
+            return Carried::Done;
         }
         let (call, began) = (self.call, Instant::now());
         crash_point!(sending(&command));
@@ -97,10 +93,9 @@ impl Carrier {
         tracing::debug!(%call, command = ?command.kind(), took_us = began.elapsed().as_micros(), "carried out");
         self.metrics.command(outcome);
         self.results.tell(Input::Carried { call, command: command.kind(), outcome });
-        if outcome == Carried::Done {
-            return false;
+        if outcome != Carried::Done {
+            tracing::warn!(%call, command = ?command.kind(), ?outcome, "asterisk did not do it");
         }
-        tracing::warn!(%call, command = ?command.kind(), ?outcome, "asterisk did not do it");
-        command.must()
+        outcome
     }
 }

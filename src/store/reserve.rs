@@ -109,8 +109,18 @@ pub(super) async fn reserve(
     connection: &mut PgConnection,
     reservation: &Reservation<'_>,
 ) -> Result<Option<jiff_sqlx::Timestamp>, StoreError> {
-    let Reservation { request, agent, day, agent_last_used_at, version, inputs, candidate, trunk, destination, decided } =
-        reservation;
+    let Reservation {
+        request,
+        agent,
+        day,
+        agent_last_used_at,
+        version,
+        inputs,
+        candidate,
+        trunk,
+        destination,
+        decided,
+    } = reservation;
     let (requested, admitted) = (requested(request), Fact::Admitted { at: decided.at, emergency: false });
     let row = sqlx::query(RESERVE.as_str())
         .bind(request.call.0)

@@ -74,10 +74,7 @@ impl Read {
             let version = self.versions.get(&candidate.assignment);
             let (rows, trunk) = version.map(|v| (v.rows.as_str(), v.trunk.as_deref())).unwrap_or_default();
             let (used, by_all) = (candidate.used_today, candidate.number_used_today);
-            trunk.map_or_else(
-                || format!("{rows} {used} {by_all}"),
-                |trunk| format!("{rows} {trunk} {used} {by_all}"),
-            )
+            trunk.map_or_else(|| format!("{rows} {used} {by_all}"), |trunk| format!("{rows} {trunk} {used} {by_all}"))
         };
         candidates.iter().map(input).collect()
     }

@@ -9,8 +9,8 @@ use cordboard::core::engine::{Engine, Outbox};
 use cordboard::core::fact::Origin;
 use cordboard::core::ids::{CallId, RequestId};
 use cordboard::core::input::{Carried, ChannelEvent, Input, Verdict};
+use cordboard::core::orders::Ticket;
 use model_asterisk::{MILLI, SECOND};
-use std::collections::VecDeque;
 
 /// The ARI client gives up waiting.
 const REQUEST_TIMEOUT: i64 = 2 * SECOND;
@@ -33,13 +33,15 @@ impl World {
                 }
             }
             Next::Event { socket, event } => self.event(socket, &event),
-            Next::Send { daemon, queue } => self.send(daemon, queue),
+            Next::Send { daemon, queue, ticket, command } => self.send(daemon, queue, ticket, command),
             Next::Late(command) => {
                 if !self.boots {
                     self.asterisk.carry_out(&command);
                 }
             }
-            Next::Answered { daemon, queue, command, outcome } => self.answered(daemon, queue, &command, outcome),
+            Next::Answered { daemon, queue, ticket, command, outcome } => {
+                self.answered(daemon, queue, ticket, &command, outcome);
+            }
             Next::Commit { daemon, ask, choice } => self.commit(daemon, &ask, choice),
             Next::Written { daemon } => self.written(daemon),
             Next::CutSocket => self.cut_socket(),
@@ -94,16 +96,14 @@ impl World {
         for (call, command) in &out.commands {
             if let Command::Enter { .. } = command {
                 self.jobs.push_back(Job::Enter(*call));
-                self.given += 1;
             }
         }
         for write in out.writes {
             self.note(|| format!("    {} {:?}", write.call, write.facts));
             self.jobs.push_back(Job::Facts(Box::new(write)));
-            self.given += 1;
         }
         self.write();
-        let mut batches: Vec<(CallId, VecDeque<Command>)> = Vec::new();
+        let mut batches: Vec<(CallId, Vec<Command>)> = Vec::new();
         for (call, command) in out.commands {
             self.note(|| format!("    do {command:?}"));
             if let Command::Admit { endpoint, dialled } = command {
@@ -126,10 +126,10 @@ impl World {
                 continue;
             }
             if batches.last().is_none_or(|(last, _)| *last != call) {
-                batches.push((call, VecDeque::new()));
+                batches.push((call, Vec::new()));
             }
             if let Some((_, batch)) = batches.last_mut() {
-                batch.push_back(command);
+                batch.push(command);
             }
         }
         for (call, batch) in batches {
@@ -189,14 +189,15 @@ impl World {
         self.after(wait, Next::Input { daemon, input: Box::new(input) });
     }
 
-    fn dispatch(&mut self, call: CallId, batch: VecDeque<Command>) {
+    fn dispatch(&mut self, call: CallId, step: Vec<Command>) {
         if !self.options.in_order {
-            for command in batch {
+            for command in step {
                 self.ordinal += 1;
-                let (queue, batches) = (self.ordinal, VecDeque::from([(0, VecDeque::from([command]))]));
-                self.queues.insert(queue, Queue { call: Some(call), batches, busy: false, broken: false });
-                let wait = self.dice.between(0, 20 * MILLI);
-                self.after(wait, Next::Send { daemon: self.daemon, queue });
+                let queue = self.ordinal;
+                let entry = self.queues.entry(queue).or_default();
+                entry.call = Some(call);
+                entry.orders.add([command]);
+                self.proceed(queue);
             }
             return;
         }
@@ -204,52 +205,35 @@ impl World {
         let queue = *self.queue_of.entry(call).or_insert(ordinal);
         self.ordinal = ordinal;
         let entry = self.queues.entry(queue).or_insert_with(|| Queue { call: Some(call), ..Queue::default() });
-        entry.batches.push_back((0, batch));
-        if !entry.busy {
-            self.proceed(queue);
-        }
+        entry.orders.add(step);
+        self.proceed(queue);
     }
 
-    /// Starts the next command of a queue, by the rules of `src/daemon/dispatch.rs`.
+    /// Sends what may go out, as `src/daemon/dispatch.rs` does.
     fn proceed(&mut self, queue: u64) {
         let Some(entry) = self.queues.get_mut(&queue) else { return };
-        loop {
-            let Some((needs, batch)) = entry.batches.front_mut() else {
-                entry.busy = false;
-                self.queues.remove(&queue);
-                // A call that is still open makes a new one when it needs one.
-                self.queue_of.retain(|_, known| *known != queue);
-                return;
-            };
-            if *needs > self.stored {
-                entry.busy = false;
-                return;
-            }
-            while entry.broken && batch.front().is_some_and(|command| !command.ends()) {
-                batch.pop_front();
-            }
-            if batch.is_empty() {
-                entry.batches.pop_front();
-                entry.broken = false;
-                continue;
-            }
-            entry.busy = true;
-            break;
+        let ready: Vec<_> = std::iter::from_fn(|| entry.orders.next()).collect();
+        if entry.orders.is_idle() {
+            self.queues.remove(&queue);
+            // A call that is still open makes a new one when it needs one.
+            self.queue_of.retain(|_, known| *known != queue);
         }
-        let wait = self.dice.between(100, MILLI);
-        self.after(wait, Next::Send { daemon: self.daemon, queue });
+        // Without order each command takes its time.
+        let longest = if self.options.in_order { MILLI } else { 20 * MILLI };
+        for (ticket, command) in ready {
+            let (daemon, command) = (self.daemon, Box::new(command));
+            let wait = self.dice.between(100, longest);
+            self.after(wait, Next::Send { daemon, queue, ticket, command });
+        }
     }
 
-    fn send(&mut self, daemon: u32, queue: u64) {
+    fn send(&mut self, daemon: u32, queue: u64, ticket: Ticket, command: Box<Command>) {
         if daemon != self.daemon {
             return;
         }
-        let Some(entry) = self.queues.get_mut(&queue) else { return };
-        let call = entry.call;
-        let Some(command) = entry.batches.front_mut().and_then(|(_, batch)| batch.pop_front()) else { return };
+        let call = self.queues.get(&queue).and_then(|entry| entry.call);
         let (outcome, wait) = self.on_the_way(&command, call);
-        let command = Box::new(command);
-        self.after(wait, Next::Answered { daemon, queue, command, outcome });
+        self.after(wait, Next::Answered { daemon, queue, ticket, command, outcome });
     }
 
     /// Carries out one command, or what goes wrong instead.
@@ -287,17 +271,14 @@ impl World {
         (self.asterisk.carry_out(command), quick)
     }
 
-    fn answered(&mut self, daemon: u32, queue: u64, command: &Command, outcome: Carried) {
+    fn answered(&mut self, daemon: u32, queue: u64, ticket: Ticket, command: &Command, outcome: Carried) {
         if daemon != self.daemon || self.engine.is_none() {
             return;
         }
         self.note(|| format!("  {:?} -> {outcome:?}", command.kind()));
-        if let Some(entry) = self.queues.get_mut(&queue)
-            && outcome != Carried::Done
-        {
-            entry.broken |= command.must();
-        }
-        let call = self.queues.get(&queue).and_then(|entry| entry.call);
+        let Some(entry) = self.queues.get_mut(&queue) else { return };
+        entry.orders.done(ticket, outcome);
+        let call = entry.call;
         let input = match (command, outcome, call) {
             (Command::Probe { channel }, Carried::Done, _) => {
                 let event = ChannelEvent::Probed(self.asterisk.probe(channel));
@@ -353,7 +334,6 @@ impl World {
             return;
         }
         for job in std::mem::take(&mut self.jobs) {
-            self.stored += 1;
             match job {
                 Job::Enter(call) => self.store.enter(call),
                 Job::Facts(mut write) => {
@@ -366,9 +346,5 @@ impl World {
         }
         self.writing = false;
         self.write();
-        let waiting: Vec<u64> = self.queues.iter().filter(|(_, queue)| !queue.busy).map(|(queue, _)| *queue).collect();
-        for queue in waiting {
-            self.proceed(queue);
-        }
     }
 }

@@ -87,7 +87,6 @@ impl World {
         self.queues.clear();
         self.queue_of.clear();
         self.jobs.clear();
-        (self.given, self.stored) = (0, 0);
         self.writing = false;
         let away = self.dice.between(200 * MILLI, 5 * SECOND);
         self.after(away, Next::StartDaemon);

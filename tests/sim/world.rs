@@ -9,6 +9,7 @@ use cordboard::core::command::Command;
 use cordboard::core::engine::{Engine, Write};
 use cordboard::core::ids::CallId;
 use cordboard::core::input::{Carried, Input, ListedChannel};
+use cordboard::core::orders::{Orders, Ticket};
 use cordboard::core::settings::Settings;
 use jiff::Timestamp;
 use model_asterisk::{Asterisk, Dice, Event, Knobs, MILLI, Micros, SECOND};
@@ -39,12 +40,15 @@ pub enum Next {
     Send {
         daemon: u32,
         queue: u64,
+        ticket: Ticket,
+        command: Box<Command>,
     },
     /// A request that nobody waits for any more is carried out.
     Late(Box<Command>),
     Answered {
         daemon: u32,
         queue: u64,
+        ticket: Ticket,
         command: Box<Command>,
         outcome: Carried,
     },
@@ -106,10 +110,7 @@ pub enum Job {
 #[derive(Debug, Default)]
 pub struct Queue {
     pub call: Option<CallId>,
-    /// Each with the number of jobs that must be written before it may leave.
-    pub batches: VecDeque<(u64, VecDeque<Command>)>,
-    pub busy: bool,
-    pub broken: bool,
+    pub orders: Orders,
 }
 
 pub struct World {
@@ -135,9 +136,6 @@ pub struct World {
     pub queue_of: BTreeMap<CallId, u64>,
     pub jobs: VecDeque<Job>,
     pub writing: bool,
-    /// Jobs ever given to the writer of this daemon, and those written.
-    pub given: u64,
-    pub stored: u64,
     pub plans: Vec<Plan>,
     /// Which channel and which call became of a plan.
     pub channels: Vec<Option<String>>,
@@ -196,8 +194,6 @@ impl World {
             queue_of: BTreeMap::new(),
             jobs: VecDeque::new(),
             writing: false,
-            given: 0,
-            stored: 0,
             plans,
             channels: vec![None; count],
             calls: vec![None; count],
@@ -329,7 +325,7 @@ impl World {
             && self.asterisk.channels().next().is_none()
             && self.asterisk.bridges().next().is_none()
             && self.store.open_calls().iter().all(|(_, record, _)| record.facts == 0)
-            && self.queues.values().all(|queue| queue.batches.is_empty() && !queue.busy)
+            && self.queues.values().all(|queue| queue.orders.is_idle())
     }
 
     fn deadline(&mut self) {

@@ -70,12 +70,16 @@ impl Call {
         let Some(agent) = self.record.agent_channel.clone() else { return };
         let (target, present) = target_of(&admission);
         self.ahead = Some(Ahead { admission, stage: Stage::Ordered });
-        self.create_customer(target, present, agent, moment, out);
+        self.create_customer(target, present, agent.clone(), moment, out);
+        self.agent_joins = true;
+        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent] });
     }
 
     /// The channel that was made ahead is gone, or was never made: nothing was dialled, and the decision goes its way.
     pub(super) fn ahead_is_gone(&mut self) {
         self.ahead = None;
+        // That order may have been dropped with the one before it; to be put into the bridge twice does no harm.
+        self.agent_joins = false;
         self.customer = CustomerOrder::None;
         self.customer_made_at = None;
         self.missing.remove(&Leg::Customer);
@@ -163,8 +167,8 @@ impl Call {
         match &mut self.ahead {
             None => self.create_customer(target, present, agent, moment, out),
             Some(ahead) if Some(&ahead.admission) == reserved => {
-                // Until it has come, or is in the bridge, it waits; then it is dialled.
-                if ahead.stage == Stage::Joined {
+                // If it has not come yet, it is dialled when it has.
+                if ahead.stage == Stage::Joining {
                     self.dial_customer(channel, moment, out);
                 }
             }
@@ -195,7 +199,8 @@ impl Call {
         }));
     }
 
-    /// Sends the INVITE. The channel must be in the bridge, or the order to put it there must stand before this one.
+    /// Sends the INVITE, when all that was ordered before has been done. The order to put the channel into the bridge must be
+    /// among that.
     pub(super) fn dial_customer(&mut self, channel: ChannelId, moment: Moment<'_>, out: &mut Outbox) {
         self.ahead = None;
         self.note(Fact::CustomerDialled { at: moment.now, channel: channel.clone() }, out);

@@ -81,21 +81,16 @@ impl Call {
             // Heard twice, or not wanted any more.
             Some(_) | None => return,
         }
-        let Some(agent) = self.record.agent_channel.clone() else {
-            return self.give_up(moment, out);
-        };
-        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
+        let mut channels = vec![channel.clone()];
+        if !self.agent_joins {
+            let Some(agent) = self.record.agent_channel.clone() else {
+                return self.give_up(moment, out);
+            };
+            channels.insert(0, agent);
+        }
+        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels });
         if decided {
             self.dial_customer(channel.clone(), moment, out);
-        }
-    }
-
-    /// Both are in the bridge, and if the reservation stands meanwhile, the customer is dialled.
-    fn on_joined(&mut self, moment: Moment<'_>, out: &mut Outbox) {
-        let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.stage == Stage::Joining) else { return };
-        ahead.stage = Stage::Joined;
-        if matches!(self.phase(), Phase::Preparing { .. }) {
-            self.dial_customer(self.id.customer_channel(1), moment, out);
         }
     }
 
@@ -294,9 +289,9 @@ impl Call {
                     CommandKind::CreateAgent => self.is_there(Leg::Agent, moment.now),
                     CommandKind::CreateCustomer => self.is_there(Leg::Customer, moment.now),
                     CommandKind::DialCustomer => self.customer = CustomerOrder::Dialled,
-                    CommandKind::Join => self.on_joined(moment, out),
                     CommandKind::CreateBridge
                     | CommandKind::SetPeer
+                    | CommandKind::Join
                     | CommandKind::DialAgent
                     | CommandKind::Play
                     | CommandKind::Other => {}

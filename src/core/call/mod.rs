@@ -35,6 +35,8 @@ pub struct Call {
     customer: CustomerOrder,
     /// The customer's channel that is made while the reservation is under way.
     ahead: Option<Ahead>,
+    /// The agent's channel was ordered into the bridge.
+    agent_joins: bool,
     /// Since when the agent's and the customer's channel are known to exist, by our clock. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
@@ -80,10 +82,8 @@ struct Ahead {
 enum Stage {
     /// Ordered.
     Ordered,
-    /// It is being put into the bridge.
+    /// Ordered into the bridge.
     Joining,
-    /// It is in the bridge.
-    Joined,
     /// Something else was decided. Its end is awaited, and then another is made.
     Unwanted,
 }
@@ -176,6 +176,7 @@ impl Call {
             early: None,
             customer: CustomerOrder::None,
             ahead: None,
+            agent_joins: false,
             agent_made_at: None,
             customer_made_at: None,
             missing: BTreeSet::new(),
