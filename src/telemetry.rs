@@ -160,7 +160,6 @@ impl Metrics {
                 | Order::Reply { .. }
                 | Order::CreateBridge { .. }
                 | Order::CreateChannel(_)
-                | Order::SetPeer { .. }
                 | Order::AddToBridge { .. }
                 | Order::Dial { .. }
                 | Order::Play { .. }

@@ -279,7 +279,6 @@ fn show(command: &Command) -> String {
                 spec.max_call_s.map_or("-".to_owned(), |s| format!("{s} s")),
             )
         }
-        Command::SetPeer { channel, peer } => format!("let {} take {} with it", short(channel), short(peer)),
         Command::AddToBridge { channels, .. } => {
             format!("bridge {}", channels.iter().map(short).collect::<Vec<_>>().join(" and "))
         }
@@ -364,7 +363,6 @@ fn carried(kind: &str, outcome: Carried) -> Input {
         "create-agent" => CommandKind::CreateAgent,
         "create-customer" => CommandKind::CreateCustomer,
         "join" => CommandKind::Join,
-        "set-peer" => CommandKind::SetPeer,
         "dial-agent" => CommandKind::DialAgent,
         "dial-customer" => CommandKind::DialCustomer,
         "play" => CommandKind::Play,

@@ -110,7 +110,6 @@ fn answered_call(n: u128) -> Vec<Input> {
     let on = |channel: &ChannelId, event| Input::Channel { channel: channel.clone(), event, at: at(1) };
     vec![
         dials(n),
-        carried(CommandKind::SetPeer),
         carried(CommandKind::CreateBridge),
         Input::Chosen { call, admission: Box::new(admission()) },
         carried(CommandKind::CreateCustomer),
@@ -235,11 +234,10 @@ fn anything(rng: &mut StdRng, call: CallId, n: u128, now: Timestamp) -> Input {
             }
         }
         14..17 => {
-            const KINDS: [CommandKind; 9] = [
+            const KINDS: [CommandKind; 8] = [
                 CommandKind::CreateBridge,
                 CommandKind::CreateAgent,
                 CommandKind::CreateCustomer,
-                CommandKind::SetPeer,
                 CommandKind::Join,
                 CommandKind::DialAgent,
                 CommandKind::DialCustomer,

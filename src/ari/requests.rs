@@ -29,11 +29,6 @@ impl AriClient {
         match command {
             Command::CreateBridge { bridge } => self.create_bridge(bridge).await,
             Command::CreateChannel(spec) => self.create_channel(spec).await,
-            Command::SetPeer { channel, peer } => {
-                let path = ["channels", channel.as_str(), "variable"];
-                let rule = rule(channel);
-                done(self.post(&path, &[("variable", rule), ("value", peer.as_str())], None).await, &[])
-            }
             Command::AddToBridge { bridge, channels } => {
                 let channels = channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join(",");
                 // Without the second parameter the agent's name and number go to the carrier.
@@ -146,6 +141,13 @@ fn variables(spec: &ChannelSpec) -> Map<String, Value> {
     variables.insert("CHANNEL(hangup_handler_push)".into(), HANGUP_HANDLER.into());
     if let Some(peer) = &spec.peer {
         variables.insert(rule(&spec.channel).into(), peer.as_str().into());
+    }
+    // A leg that we made was born with its peer. The agent's phone's own leg gets it with the customer's channel: whoever
+    // dials that channel has a safety net on both.
+    if let (Some(agent), Some(Leg::Customer)) = (&spec.originator, spec.channel.leg())
+        && agent.owner().is_none()
+    {
+        variables.insert(format!("SHARED({PEER},{agent})"), spec.channel.as_str().into());
     }
     if let Target::Agent { auto_answer: true, .. } = spec.target {
         // Two dialects: most phones understand at least one.

@@ -29,13 +29,6 @@ pub enum Command {
     },
     /// Make a channel. Nothing is sent to anybody yet.
     CreateChannel(ChannelSpec),
-    /// Tell a leg whom its end shall end, even without us.
-    SetPeer {
-        /// The leg.
-        channel: ChannelId,
-        /// Whom it takes with it; need not exist yet.
-        peer: ChannelId,
-    },
     /// Put channels into the bridge.
     AddToBridge {
         /// Which bridge.
@@ -92,9 +85,10 @@ pub struct ChannelSpec {
     pub target: Target,
     /// What the called party sees as caller; never empty towards a carrier.
     pub present: Option<E164>,
-    /// The agent's channel: gives the codecs, and subscribes us to that channel's end.
+    /// The agent's channel: gives the codecs, and subscribes us to that channel's end. If the agent's phone made it, its end
+    /// ends this one from now on, even without us.
     pub originator: Option<ChannelId>,
-    /// The leg that ends when this one does.
+    /// The leg that ends when this one does, even without us; it need not exist yet.
     pub peer: Option<ChannelId>,
     /// Asterisk ends it after this many seconds, whatever happens; none for emergency calls.
     pub max_call_s: Option<u32>,
@@ -167,8 +161,6 @@ pub enum CommandKind {
     CreateAgent,
     /// [`Command::CreateChannel`] towards the customer.
     CreateCustomer,
-    /// [`Command::SetPeer`]
-    SetPeer,
     /// [`Command::AddToBridge`]
     Join,
     /// [`Command::Dial`] of the agent's phone.
@@ -188,7 +180,6 @@ impl Command {
         match self {
             Self::CreateBridge { .. }
             | Self::CreateChannel(_)
-            | Self::SetPeer { .. }
             | Self::AddToBridge { .. }
             | Self::Dial { .. }
             | Self::Play { .. } => true,
@@ -214,7 +205,6 @@ impl Command {
                 Target::Agent { .. } => CommandKind::CreateAgent,
                 Target::Number { .. } | Target::Emergency { .. } => CommandKind::CreateCustomer,
             },
-            Self::SetPeer { .. } => CommandKind::SetPeer,
             Self::AddToBridge { .. } => CommandKind::Join,
             Self::Dial { channel, .. } => match channel.leg() {
                 Some(super::fact::Leg::Agent) => CommandKind::DialAgent,

@@ -1,7 +1,7 @@
 //! The orders of one call on their way to Asterisk: which may go out now, and which must wait for another.
 //!
-//! An agent waits with the phone at the ear, so nothing waits without need: the bridge, the agent's safety net and the
-//! customer's channel are made side by side. But nobody is dialled, and nothing is ended, before everything that was ordered
+//! An agent waits with the phone at the ear, so nothing waits without need: the bridge and the customer's channel are made
+//! side by side. But nobody is dialled, and nothing is ended, before everything that was ordered
 //! earlier has its answer.
 
 use super::command::Command;
@@ -15,7 +15,7 @@ pub struct Orders {
     under_way: Vec<Order>,
     tickets: u64,
     steps: u64,
-    /// A leg is without its safety net or outside the bridge: nobody is dialled any more.
+    /// A leg is outside the bridge: nobody is dialled any more.
     must_not_dial: bool,
 }
 
@@ -63,7 +63,7 @@ impl Orders {
         }
         self.waiting.retain(|order| order.step != done.step || order.command.ends());
         self.must_not_dial |= match done.command {
-            Command::SetPeer { .. } | Command::AddToBridge { .. } => true,
+            Command::AddToBridge { .. } => true,
             // Whether it is there, the next order shows.
             Command::CreateBridge { .. } => outcome != Carried::Unknown,
             Command::CreateChannel(_)
@@ -97,7 +97,7 @@ impl Command {
         let is_end_or_dial = earlier.ends() || matches!(earlier, Self::Dial { .. });
         match self {
             // An id is free again only when what had it is gone.
-            Self::CreateBridge { .. } | Self::CreateChannel(_) | Self::SetPeer { .. } => is_end_or_dial,
+            Self::CreateBridge { .. } | Self::CreateChannel(_) => is_end_or_dial,
             // A channel is put into the bridge when it was heard to be there.
             Self::AddToBridge { .. } => is_end_or_dial || matches!(earlier, Self::CreateBridge { .. }),
             Self::Dial { .. }

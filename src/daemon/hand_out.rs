@@ -47,7 +47,6 @@ impl Daemon {
                 }
                 command @ (Command::CreateBridge { .. }
                 | Command::CreateChannel(_)
-                | Command::SetPeer { .. }
                 | Command::AddToBridge { .. }
                 | Command::Dial { .. }
                 | Command::Play { .. }

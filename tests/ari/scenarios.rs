@@ -229,8 +229,6 @@ pub async fn what_is_gone_is_gone(world: &mut World) {
     let refused = |status| Carried::Refused { status };
     let dial = Command::Dial { channel: channel.clone(), timeout_s: Some(5) };
     assert_eq!(world.run(&dial).await, refused(404));
-    let peer = Command::SetPeer { channel: channel.clone(), peer: channel.clone() };
-    assert_eq!(world.run(&peer).await, refused(404));
     assert_eq!(world.run(&Command::Play { channel: channel.clone(), prompt: "no-number" }).await, refused(404));
     let join = Command::AddToBridge { bridge: bridge.clone(), channels: vec![channel.clone()] };
     assert_eq!(world.run(&join).await, refused(404));

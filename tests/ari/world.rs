@@ -216,7 +216,6 @@ impl World {
             None => self.phone_dials().await,
         };
         let (customer, bridge) = (self.customer(), self.bridge());
-        self.must(&Command::SetPeer { channel: agent.clone(), peer: customer.clone() }).await;
         self.must(&Command::CreateBridge { bridge: bridge.clone() }).await;
         self.must(&self.create()).await;
         self.until(&customer, "started").await;

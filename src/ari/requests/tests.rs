@@ -47,10 +47,6 @@ async fn every_command_is_one_request() {
         ),
         (Command::CreateChannel(spec()), "POST channels/create".to_owned()),
         (
-            Command::SetPeer { channel: agent.clone(), peer: customer() },
-            format!("POST channels/pbx1-1795256619.46/variable?variable=CORDBOARD_PEER&value={CALL}-c-1"),
-        ),
-        (
             Command::AddToBridge { bridge: call().bridge(), channels: vec![agent, customer()] },
             format!(
                 "POST bridges/{CALL}-b/addChannel?channel=pbx1-1795256619.46%2C{CALL}-c-1&inhibitConnectedLineUpdates=true"
@@ -72,7 +68,7 @@ async fn every_command_is_one_request() {
         assert_eq!(last.authorization, "Basic Y29yZGJvYXJkOnMzY3JldA==");
     }
     let seen = server.seen();
-    assert_eq!(seen.len(), 9, "nothing but the commands");
+    assert_eq!(seen.len(), 8, "nothing but the commands");
     assert!(seen.iter().all(|s| s.connection == 0), "one kept-alive connection is enough");
 }
 
@@ -89,6 +85,7 @@ fn a_channel_is_born_with_all_that_ends_it() {
             "TIMEOUT(absolute)": "7200",
             "CHANNEL(hangup_handler_push)": "cordboard-hangup,s,1",
             "CORDBOARD_PEER_IF_UP": "pbx1-1795256619.46",
+            "SHARED(CORDBOARD_PEER,pbx1-1795256619.46)": format!("{CALL}-c-1"),
         },
     });
     assert_eq!(create_body(&spec(), "cordboard"), expected);

@@ -11,24 +11,15 @@ use crate::core::phase::Phase;
 use jiff::Timestamp;
 
 impl Call {
-    /// Asks for the decision. The bridge and the agent leg's safety net are made while the database works: they ring nobody,
-    /// and save the agent two round trips.
+    /// Asks for the decision.
     pub(in crate::core) fn begin(&mut self, moment: Moment<'_>, out: &mut Outbox) {
         if self.dialled.emergency {
-            return self.emergency(false, moment, out);
+            return self.emergency(moment, out);
         }
         let Some(endpoint) = self.endpoint.clone() else {
             return self.refuse(RefusalReason::NotAnAgent, moment, out);
         };
         out.commands.push(Command::Admit { endpoint, dialled: self.dialled.clone() });
-        self.prepare(out);
-    }
-
-    fn prepare(&self, out: &mut Outbox) {
-        if let Some(channel) = self.record.agent_channel.clone() {
-            out.commands.push(Command::SetPeer { channel, peer: self.id.customer_channel(1) });
-        }
-        out.commands.push(Command::CreateBridge { bridge: self.id.bridge() });
     }
 
     /// Refuses without asking the store; the row is entered all the same.
@@ -39,15 +30,12 @@ impl Call {
     }
 
     /// No rule applies, nothing is counted, and nothing waits for the database.
-    pub(super) fn emergency(&mut self, prepared: bool, moment: Moment<'_>, out: &mut Outbox) {
+    pub(super) fn emergency(&mut self, moment: Moment<'_>, out: &mut Outbox) {
         if moment.settings.emergency.is_none() || EmergencyDigits::of(&self.dialled.raw).is_none() {
             return self.refuse(RefusalReason::EmergencyNotPossible, moment, out);
         }
         self.enter(out);
         self.note(Fact::Admitted { at: moment.now, emergency: true }, out);
-        if !prepared {
-            self.prepare(out);
-        }
         self.proceed(moment, out);
     }
 
@@ -70,16 +58,12 @@ impl Call {
         let Some(agent) = self.record.agent_channel.clone() else { return };
         let (target, present) = target_of(&admission);
         self.ahead = Some(Ahead { admission, stage: Stage::Ordered });
-        self.create_customer(target, present, agent.clone(), moment, out);
-        self.agent_joins = true;
-        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent] });
+        self.create_customer(target, present, agent, moment, out);
     }
 
     /// The channel that was made ahead is gone, or was never made: nothing was dialled, and the decision goes its way.
     pub(super) fn ahead_is_gone(&mut self) {
         self.ahead = None;
-        // That order may have been dropped with the one before it; to be put into the bridge twice does no harm.
-        self.agent_joins = false;
         self.customer = CustomerOrder::None;
         self.customer_made_at = None;
         self.missing.remove(&Leg::Customer);
@@ -112,7 +96,7 @@ impl Call {
             }
             Verdict::Emergency => {
                 self.dialled.emergency = true;
-                self.emergency(true, moment, out);
+                self.emergency(moment, out);
             }
             Verdict::Unavailable => self.refuse(RefusalReason::StoreUnavailable, moment, out),
         }
@@ -197,6 +181,10 @@ impl Call {
             peer: Some(agent),
             max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
         }));
+        if !self.bridge_is_ordered {
+            self.bridge_is_ordered = true;
+            out.commands.push(Command::CreateBridge { bridge: self.id.bridge() });
+        }
     }
 
     /// Sends the INVITE, when all that was ordered before has been done. The order to put the channel into the bridge must be
@@ -223,7 +211,9 @@ impl Call {
             let channel = self.id.customer_channel(1);
             out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
         }
-        out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });
+        if self.bridge_is_ordered {
+            out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });
+        }
         if let Some(request) = self.request.take() {
             out.commands.push(Command::Reply { request, answer: Answer::Refused(reason) });
         }

@@ -81,14 +81,10 @@ impl Call {
             // Heard twice, or not wanted any more.
             Some(_) | None => return,
         }
-        let mut channels = vec![channel.clone()];
-        if !self.agent_joins {
-            let Some(agent) = self.record.agent_channel.clone() else {
-                return self.give_up(moment, out);
-            };
-            channels.insert(0, agent);
-        }
-        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels });
+        let Some(agent) = self.record.agent_channel.clone() else {
+            return self.give_up(moment, out);
+        };
+        out.commands.push(Command::AddToBridge { bridge: self.id.bridge(), channels: vec![agent, channel.clone()] });
         if decided {
             self.dial_customer(channel.clone(), moment, out);
         }
@@ -269,6 +265,15 @@ impl Call {
         }
     }
 
+    /// Asterisk knows already that the agent's channel ends, and the word of it is on its way to us.
+    fn agent_is_leaving(&mut self, moment: Moment<'_>, out: &mut Outbox) {
+        let Some(channel) = self.record.agent_channel.clone() else { return self.give_up(moment, out) };
+        // Should it be there all the same, it must not stay.
+        out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
+        self.on_hangup_requested(Leg::Agent, true, moment.now, out);
+        self.on_gone(Leg::Agent, moment.now, None, None, moment, out);
+    }
+
     /// The order to dial was refused, or was dropped because the one before it failed.
     fn not_dialled(&mut self) {
         if self.record.customer_dialled_at.is_some() {
@@ -290,7 +295,6 @@ impl Call {
                     CommandKind::CreateCustomer => self.is_there(Leg::Customer, moment.now),
                     CommandKind::DialCustomer => self.customer = CustomerOrder::Dialled,
                     CommandKind::CreateBridge
-                    | CommandKind::SetPeer
                     | CommandKind::Join
                     | CommandKind::DialAgent
                     | CommandKind::Play
@@ -322,16 +326,16 @@ impl Call {
                     self.on_gone(Leg::Customer, moment.now, Some(27), None, moment, out);
                 }
             }
-            // The agent's channel is gone, and its end is still on its way to us.
-            CommandKind::SetPeer
-                if matches!(self.phase(), Phase::Deciding { .. }) && outcome == (Carried::Refused { status: 404 }) =>
-            {
-                self.on_gone(Leg::Agent, moment.now, None, None, moment, out);
-            }
-            // Half joined is not joined: a leg outside the bridge must never be answered.
-            CommandKind::SetPeer | CommandKind::Join => {
+            CommandKind::Join => {
                 self.not_dialled();
-                self.give_up(moment, out);
+                match outcome {
+                    // A channel is gone or leaves just now: the agent's, for the customer's was heard to come.
+                    Carried::Refused { status: 400 | 422 } => self.agent_is_leaving(moment, out),
+                    // Half joined is not joined: a leg outside the bridge must never be answered.
+                    Carried::Refused { .. } | Carried::NotSent | Carried::Unknown | Carried::Done => {
+                        self.give_up(moment, out);
+                    }
+                }
             }
             CommandKind::DialCustomer => {
                 if failed {

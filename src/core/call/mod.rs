@@ -35,8 +35,8 @@ pub struct Call {
     customer: CustomerOrder,
     /// The customer's channel that is made while the reservation is under way.
     ahead: Option<Ahead>,
-    /// The agent's channel was ordered into the bridge.
-    agent_joins: bool,
+    /// The bridge was ordered, since this process follows the call.
+    bridge_is_ordered: bool,
     /// Since when the agent's and the customer's channel are known to exist, by our clock. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
@@ -176,7 +176,7 @@ impl Call {
             early: None,
             customer: CustomerOrder::None,
             ahead: None,
-            agent_joins: false,
+            bridge_is_ordered: false,
             agent_made_at: None,
             customer_made_at: None,
             missing: BTreeSet::new(),

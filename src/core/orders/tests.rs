@@ -18,10 +18,6 @@ fn customer() -> ChannelId {
     call().customer_channel(1)
 }
 
-fn set_peer() -> Command {
-    Command::SetPeer { channel: agent(), peer: customer() }
-}
-
 fn make_bridge() -> Command {
     Command::CreateBridge { bridge: call().bridge() }
 }
@@ -65,21 +61,20 @@ fn kinds(out: &[(Ticket, CommandKind)]) -> Vec<CommandKind> {
 #[test]
 fn what_needs_nothing_goes_out_at_once_and_the_dial_waits_for_all_of_it() {
     let mut orders = Orders::default();
-    orders.add([set_peer(), make_bridge()]);
-    orders.add([make_channel(), join(agent())]);
+    orders.add([make_channel(), make_bridge()]);
     let first = out(&mut orders);
-    assert_eq!(kinds(&first), [CommandKind::SetPeer, CommandKind::CreateBridge, CommandKind::CreateCustomer]);
+    assert_eq!(kinds(&first), [CommandKind::CreateCustomer, CommandKind::CreateBridge]);
     orders.add([join(customer()), dial()]);
-    assert_eq!(out(&mut orders), []);
+    assert_eq!(out(&mut orders), [], "there is no bridge yet");
 
+    // The channel was heard to be there before the answer to its order came.
     orders.done(first[1].0, Carried::Done);
-    let joins = out(&mut orders);
-    assert_eq!(kinds(&joins), [CommandKind::Join, CommandKind::Join]);
-    for (ticket, _) in [first[2], joins[1], joins[0]] {
+    let joined = out(&mut orders);
+    assert_eq!(kinds(&joined), [CommandKind::Join]);
+    for (ticket, _) in [joined[0], first[0]] {
+        assert_eq!(out(&mut orders), []);
         orders.done(ticket, Carried::Done);
-        assert_eq!(out(&mut orders), [], "the agent's leg has no safety net yet");
     }
-    orders.done(first[0].0, Carried::Done);
     let dial = out(&mut orders);
     assert_eq!(kinds(&dial), [CommandKind::DialCustomer]);
     assert!(!orders.is_idle());
@@ -88,14 +83,10 @@ fn what_needs_nothing_goes_out_at_once_and_the_dial_waits_for_all_of_it() {
 }
 
 #[test]
-fn without_safety_net_or_bridge_nobody_is_dialled_whenever_that_was_ordered() {
-    for (broken, outcome) in [
-        (set_peer(), Carried::Unknown),
-        (set_peer(), Carried::Refused { status: 404 }),
-        (join(agent()), Carried::Unknown),
-        (join(agent()), Carried::NotSent),
-        (make_bridge(), Carried::NotSent),
-    ] {
+fn outside_the_bridge_nobody_is_dialled_whenever_that_was_ordered() {
+    for (broken, outcome) in
+        [(join(agent()), Carried::Unknown), (join(agent()), Carried::NotSent), (make_bridge(), Carried::NotSent)]
+    {
         let mut orders = Orders::default();
         orders.add([broken.clone()]);
         let ticket = out(&mut orders)[0].0;

@@ -68,10 +68,6 @@ fn request_of(command: &Command) -> Option<(Request, &'static [u16])> {
             (Request::DestroyBridge { bridge: bridge.as_str().to_owned() }, &[404, 409])
         }
         Command::CreateChannel(spec) => (create(spec), &[409]),
-        Command::SetPeer { channel, peer } => {
-            let (name, value) = ("CORDBOARD_PEER".to_owned(), text(peer));
-            (Request::SetVariable { channel: text(channel), name, value }, &[])
-        }
         Command::AddToBridge { bridge, channels } => {
             let channels = channels.iter().map(text).collect();
             (Request::AddChannel { bridge: bridge.as_str().to_owned(), channels }, &[])
@@ -98,6 +94,11 @@ fn create(spec: &ChannelSpec) -> Request {
     };
     if let Some(peer) = &spec.peer {
         set(rule, peer.as_str().to_owned());
+    }
+    if let (Some(agent), Some(Leg::Customer)) = (&spec.originator, spec.channel.leg())
+        && agent.owner().is_none()
+    {
+        set(&format!("SHARED(CORDBOARD_PEER,{agent})"), spec.channel.as_str().to_owned());
     }
     Request::Create {
         channel: spec.channel.as_str().to_owned(),

@@ -247,6 +247,9 @@ impl Asterisk {
             return;
         };
         let mut peer = channel.variable("CORDBOARD_PEER");
+        if peer.is_empty() {
+            peer = channel.variable("SHARED(CORDBOARD_PEER)");
+        }
         if channel.state == State::Up && !channel.variable("CORDBOARD_PEER_IF_UP").is_empty() {
             peer = channel.variable("CORDBOARD_PEER_IF_UP");
         }

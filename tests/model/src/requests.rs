@@ -243,6 +243,14 @@ impl Asterisk {
         if let Some(Ok(seconds)) = variables.get("TIMEOUT(absolute)").map(|s| s.parse::<i64>()) {
             self.later(seconds * SECOND, Due::absolute(&channel));
         }
+        // What is shared with another channel is set there, if it lives.
+        for (name, value) in variables {
+            let shared = name.strip_prefix("SHARED(").and_then(|name| name.strip_suffix(')')?.split_once(','));
+            let Some((name, other)) = shared else { continue };
+            if let Some(other) = self.channels.get_mut(other) {
+                other.variables.insert(format!("SHARED({name})"), value.clone());
+            }
+        }
         // Whoever called for it is heard of to the end.
         if let Some(originator) = originator.and_then(|id| self.channels.get_mut(id)) {
             originator.subscribed = true;
