@@ -27,7 +27,7 @@ pub(super) const SNAPSHOT: &str = "
                 SELECT x.last_used_at FROM number_days x WHERE x.number_id = n.id ORDER BY x.day DESC LIMIT 1
             )) AS last_used_at
         FROM assignments a
-        JOIN numbers n ON n.id = a.number_id AND n.organization_id = a.organization_id
+        JOIN numbers n ON n.id = a.number_id
         LEFT JOIN trunks t ON t.id = n.trunk_id AND t.active
         LEFT JOIN number_days nd ON nd.number_id = n.id AND nd.day = agent.day
         LEFT JOIN assignment_days ad ON ad.assignment_id = a.id AND ad.day = agent.day
@@ -95,7 +95,7 @@ impl Read {
 pub(super) const SAME_INPUTS: &str = "
     SELECT concat_ws(' ', a.xmin, n.xmin, t.xmin, coalesce(ad.used, 0), coalesce(nd.used, 0))
     FROM assignments a
-    JOIN numbers n ON n.id = a.number_id AND n.organization_id = a.organization_id
+    JOIN numbers n ON n.id = a.number_id
     LEFT JOIN trunks t ON t.id = n.trunk_id AND t.active
     LEFT JOIN number_days nd ON nd.number_id = n.id AND nd.day = $8
     LEFT JOIN assignment_days ad ON ad.assignment_id = a.id AND ad.day = $8
