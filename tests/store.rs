@@ -8,6 +8,8 @@ mod constraints;
 mod days;
 #[path = "store/inventory.rs"]
 mod inventory;
+#[path = "store/leases.rs"]
+mod leases;
 #[path = "store/outage.rs"]
 mod outage;
 #[path = "store/races.rs"]

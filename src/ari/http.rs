@@ -6,6 +6,7 @@
 //! A connect error is [`NotSent`](Carried::NotSent); any other end without a status line is [`Unknown`](Carried::Unknown).
 
 use super::config::AriConfig;
+use super::leave::{Free, Leave, Purpose};
 use crate::core::input::Carried;
 use reqwest::{Method, Url, redirect, retry};
 use serde::de::DeserializeOwned;
@@ -35,6 +36,7 @@ pub struct AriClient {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub config: AriConfig,
+    pub leave: Arc<dyn Leave>,
     http: reqwest::Client,
     turns: Semaphore,
 }
@@ -82,6 +84,7 @@ impl From<AriError> for Carried {
 /// One request. All parts of the path come from checked types or are constants.
 pub(super) struct Request<'a> {
     pub method: Method,
+    pub purpose: Purpose,
     pub path: &'a [&'a str],
     pub query: &'a [(&'static str, &'a str)],
     pub body: Option<Value>,
@@ -93,6 +96,15 @@ impl AriClient {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new(config: AriConfig) -> Result<Self, AriSetupError> {
+        Self::with_leave(config, Arc::new(Free))
+    }
+
+    /// The same, for an owner whose time may come to its end: what it may not send any more ends as
+    /// [`NotSent`](Carried::NotSent).
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn with_leave(config: AriConfig, leave: Arc<dyn Leave>) -> Result<Self, AriSetupError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Fails only if another thread was faster, which is as good.
             drop(rustls::crypto::ring::default_provider().install_default());
@@ -111,7 +123,7 @@ impl AriClient {
             .referer(false)
             .no_proxy()
             .build()?;
-        Ok(Self { shared: Arc::new(Shared { config, http, turns: Semaphore::new(CONCURRENT) }) })
+        Ok(Self { shared: Arc::new(Shared { config, leave, http, turns: Semaphore::new(CONCURRENT) }) })
     }
 
     /// The name of our application in Asterisk.
@@ -127,6 +139,10 @@ impl AriClient {
         let mut builder = self.shared.http.request(request.method, url);
         if let Some(body) = &request.body {
             builder = builder.json(body);
+        }
+        // The last moment at which it can be held back.
+        if !self.shared.leave.allows(request.purpose) {
+            return Err(AriError::NotSent);
         }
         // Errors are not logged as they come: they hold the URL, and the URL may hold a number.
         let mut answer = builder.send().await.map_err(|error| match error {
@@ -158,7 +174,7 @@ impl AriClient {
         path: &[&str],
         query: &[(&'static str, &str)],
     ) -> Result<T, AriError> {
-        let body = self.send(Request { method: Method::GET, path, query, body: None }).await?;
+        let body = self.send(Request { method: Method::GET, purpose: Purpose::Look, path, query, body: None }).await?;
         serde_json::from_slice(&body).map_err(|_| AriError::Unreadable { about })
     }
 

@@ -10,14 +10,17 @@
 //! - [`AriConfig`] says which node.
 
 mod accounts;
+mod canary;
 mod config;
 mod dial_string;
 mod http;
 mod inspect;
+mod leave;
 mod queries;
 mod queue;
 mod requests;
 mod socket;
+mod stats;
 #[cfg(test)]
 mod test_server;
 mod translate;
@@ -29,9 +32,11 @@ pub use config::{AriConfig, InvalidAriConfig};
 pub use dial_string::dial_string;
 pub use http::{AriClient, AriError, AriSetupError};
 pub use inspect::{DANGEROUS_MODULE, Label};
-pub use queries::{ApplicationInfo, ChannelRow, FilteredEvent, NodeInfo};
+pub use leave::{Free, Leave, Purpose};
+pub use queries::{ApplicationInfo, BridgeRow, ChannelRow, FilteredEvent, NodeInfo};
 pub use queue::SocketEvents;
-pub use socket::{EventSocket, LostWhy, SocketEvent, SocketStats};
+pub use socket::{EventSocket, LostWhy, SocketEvent};
+pub use stats::SocketStats;
 pub use translate::{Translated, translate};
 pub use version::is_vulnerable;
 pub use wire::{Fault, Malformed};

@@ -8,6 +8,7 @@ use crate::core::input::{Carried, ChannelEvent, Input};
 use crate::telemetry::Metrics;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -17,11 +18,18 @@ pub(super) struct Dispatch {
     results: Lane,
     metrics: Arc<Metrics>,
     queues: HashMap<CallId, mpsc::UnboundedSender<Vec<Command>>>,
+    /// Batches that are not carried out yet.
+    under_way: Arc<AtomicUsize>,
 }
 
 impl Dispatch {
     pub fn new(client: AriClient, results: Lane, metrics: Arc<Metrics>) -> Self {
-        Self { client, results, metrics, queues: HashMap::new() }
+        Self { client, results, metrics, queues: HashMap::new(), under_way: Arc::default() }
+    }
+
+    /// Whether every command has come to its end.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
     }
 
     /// Queues what one step of a call ordered. It never waits: the queues are bounded by what a call can order in its life.
@@ -29,9 +37,11 @@ impl Dispatch {
         let queue = self.queues.entry(call).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (client, results) = (self.client.clone(), self.results.clone());
-            tokio::spawn(carry_out_all(client, results, Arc::clone(&self.metrics), call, receiver));
+            let (metrics, under_way) = (Arc::clone(&self.metrics), Arc::clone(&self.under_way));
+            tokio::spawn(carry_out_all(client, results, metrics, under_way, call, receiver));
             sender
         });
+        self.under_way.fetch_add(1, Ordering::AcqRel);
         // The other end lives as long as this one.
         let _ = queue.send(batch);
     }
@@ -46,6 +56,7 @@ async fn carry_out_all(
     client: AriClient,
     results: Lane,
     metrics: Arc<Metrics>,
+    under_way: Arc<AtomicUsize>,
     call: CallId,
     mut batches: mpsc::UnboundedReceiver<Vec<Command>>,
 ) {
@@ -65,6 +76,7 @@ async fn carry_out_all(
                 None => broken |= carrier.carry_out(command).await,
             }
         }
+        under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -18,6 +18,7 @@
 //! one begins with a new snapshot, in which that number is seen to be exhausted, with its reason. Each number is lost once, so
 //! rounds are few.
 
+use super::leases::Fence;
 use super::reserve::Reservation;
 use super::snapshot::{Read, read};
 use super::{Store, StoreError, reserve, snapshot};
@@ -194,11 +195,11 @@ impl Store {
     ) -> Result<Round, Failure> {
         let mut connection = self.pool.acquire().await?;
         let Some(read) = read(&mut connection, &request.endpoint).await? else {
-            return Ok(not_an_agent(&mut connection, request).await?);
+            return Ok(not_an_agent(&mut connection, request, self.fence.as_ref()).await?);
         };
         let decided = decide(&read.snapshot);
         crash_point!(K02);
-        match carry_out(&mut connection, request, &read, &decided, chosen).await {
+        match carry_out(&mut connection, request, &read, &decided, chosen, self.fence.as_ref()).await {
             Err(StoreError::Unavailable(error)) if !StoreError::was_not_done(&error) => Err(Failure::During(error)),
             done => Ok(done?),
         }
@@ -213,10 +214,10 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, &request.endpoint).await?;
         let round = match read(&mut transaction, &request.endpoint).await? {
-            None => not_an_agent(&mut transaction, request).await?,
+            None => not_an_agent(&mut transaction, request, self.fence.as_ref()).await?,
             Some(read) => {
                 let decided = decide(&read.snapshot);
-                carry_out(&mut transaction, request, &read, &decided, |_| ()).await?
+                carry_out(&mut transaction, request, &read, &decided, |_| (), self.fence.as_ref()).await?
             }
         };
         match round {
@@ -281,10 +282,14 @@ async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<
     Ok(())
 }
 
-async fn not_an_agent(connection: &mut PgConnection, request: &AdmitRequest) -> Result<Round, StoreError> {
+async fn not_an_agent(
+    connection: &mut PgConnection,
+    request: &AdmitRequest,
+    fence: Option<&Fence>,
+) -> Result<Round, StoreError> {
     let reason = RefusalReason::NotAnAgent;
     let refusal = reserve::Refusal { reason, sentence: reason.sentence(), at: request.requested_at };
-    reserve::refuse(connection, request, None, &refusal, None).await?;
+    reserve::refuse(connection, request, None, &refusal, None, fence).await?;
     Ok(Round::Done(Admitted::Refused { reason, sentence: reason.sentence().to_owned() }))
 }
 
@@ -294,6 +299,7 @@ async fn carry_out(
     read: &Read,
     decided: &Decided,
     chosen: impl Fn(&Admission) + Send + Sync,
+    fence: Option<&Fence>,
 ) -> Result<Round, StoreError> {
     let snapshot = &read.snapshot;
     let refusal = match &decided.outcome {
@@ -308,7 +314,7 @@ async fn carry_out(
         let refusal = reserve::Refusal { reason, sentence: &sentence, at: decided.at };
         let decision = Some(&decided.decision);
         let who = reserve::Refused { agent: &snapshot.agent, day: read.day, destination: decided.destination.as_ref() };
-        reserve::refuse(connection, request, Some(&who), &refusal, decision).await?;
+        reserve::refuse(connection, request, Some(&who), &refusal, decision, fence).await?;
         return Ok(Round::Done(Admitted::Refused { reason, sentence }));
     }
 
@@ -332,7 +338,7 @@ async fn carry_out(
     };
     let admission = reservation.admission();
     chosen(&admission);
-    let stands = reserve::reserve(connection, &reservation).await?;
+    let stands = reserve::reserve(connection, &reservation, fence).await?;
     Ok(if stands { Round::Done(Admitted::Admitted(admission)) } else { Round::Lost })
 }
 

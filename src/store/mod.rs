@@ -14,6 +14,7 @@ mod error;
 mod everything;
 pub mod fsck;
 pub mod inspect;
+pub mod leases;
 pub mod listen;
 pub mod nodes;
 pub mod numbers;
@@ -52,6 +53,8 @@ pub struct Store {
     trust: Trust,
     /// In whose name it changes things, for the audit trail.
     actor: Arc<Actor>,
+    /// Under which ownership of a node it is written; none: nobody asks for one.
+    fence: Option<leases::Fence>,
 }
 
 /// Since when connections may be used untried. Those that were idle while the database was away may be dead.
@@ -136,7 +139,7 @@ impl Store {
                 Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()) })
+        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()), fence: None })
     }
 
     /// The same, in somebody else's name.

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::admit::{AdmitRequest, Admitted, Decided};
 use super::columns::{at, clean, limit};
+use super::leases::Fence;
 use crate::core::fact::Fact;
 use crate::core::ids::{CallId, TrunkName};
 use crate::core::input::Admission;
@@ -59,6 +60,7 @@ const RESERVE: &str = "
         JOIN assignments a ON a.id = $6
         JOIN numbers n ON n.id = a.number_id
         WHERE g.id = $3 AND concat_ws(' ', g.xmin, o.xmin, a.xmin, n.xmin) = $25
+            AND (SELECT cordboard_hold_lease($27, $28))
         FOR NO KEY UPDATE OF g
     ), agent_use AS (
         INSERT INTO agent_days AS d (agent_id, day, used, last_used_at) SELECT id, $8, 1, clock_timestamp() FROM same
@@ -95,7 +97,11 @@ const RESERVE: &str = "
 const LOST_RACE: &str = "CB001";
 
 /// Counts and writes; or neither, and false, if another call was faster. In that case a transaction around it is aborted.
-pub(super) async fn reserve(connection: &mut PgConnection, reservation: &Reservation<'_>) -> Result<bool, StoreError> {
+pub(super) async fn reserve(
+    connection: &mut PgConnection,
+    reservation: &Reservation<'_>,
+    fence: Option<&Fence>,
+) -> Result<bool, StoreError> {
     let Reservation { request, agent, day, agent_last_used_at, version, candidate, trunk, destination, decided } =
         reservation;
     let (requested, admitted) = (requested(request), Fact::Admitted { at: decided.at, emergency: false });
@@ -126,6 +132,8 @@ pub(super) async fn reserve(connection: &mut PgConnection, reservation: &Reserva
         .bind(Json(&decided.decision))
         .bind(version)
         .bind(agent_last_used_at)
+        .bind(Fence::node(fence))
+        .bind(Fence::epoch(fence))
         .fetch_optional(connection)
         .await;
     match row {
@@ -168,6 +176,8 @@ pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Erro
         .bind(Json(()))
         .bind("")
         .bind(None::<jiff_sqlx::Timestamp>)
+        .bind(None::<&str>)
+        .bind(None::<i64>)
         .execute(connection)
         .await
         .map(drop)
@@ -196,7 +206,8 @@ const REFUSE: &str = "
     WITH call AS (
         INSERT INTO calls (id, organization_id, agent_id, endpoint, day, node, region, class, refusal, refusal_sentence, facts,
             origin, agent_channel, requested_at, decided_at, ended_at, settled_at, disposition)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 2, $11, $12, $13, $14, $14, $14, 'refused')
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 2, $11, $12, $13, $14, $14, $14, 'refused'
+        WHERE cordboard_hold_lease($20, $21)
         RETURNING id
     ), number AS (
         INSERT INTO call_numbers (call_id, dialled, destination) SELECT id, $15, $16 FROM call
@@ -215,6 +226,7 @@ pub(super) async fn refuse(
     who: Option<&Refused<'_>>,
     refusal: &Refusal<'_>,
     decision: Option<&Decision>,
+    fence: Option<&Fence>,
 ) -> Result<(), StoreError> {
     let destination = who.and_then(|who| who.destination);
     let refused = Fact::Refused { at: refusal.at, reason: refusal.reason };
@@ -238,6 +250,8 @@ pub(super) async fn refuse(
         .bind(Json(&requested(request)))
         .bind(Json(&refused))
         .bind(decision.map(Json))
+        .bind(Fence::node(fence))
+        .bind(Fence::epoch(fence))
         .execute(connection)
         .await?;
     Ok(())

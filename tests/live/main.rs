@@ -24,6 +24,7 @@ mod outage;
 mod outage_figures;
 mod outcomes;
 mod refusals;
+mod replicas;
 mod survivors;
 
 // Of the torture, which has more use for them.
