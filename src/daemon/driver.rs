@@ -2,7 +2,7 @@
 
 use super::Lane;
 use super::accounts::Accounts;
-use super::admit::{Admitter, Rules};
+use super::admit::Admitter;
 use super::breaker::Breaker;
 use super::clock::Clock;
 use super::directory::Directory;
@@ -12,7 +12,7 @@ use super::inspector::{Inspector, unless_fit};
 use super::lease::{Lease, Trust};
 use super::left;
 use super::lifecycle::PULSE;
-use super::orders::{Orders, Stop};
+use super::orders::Orders;
 use super::restore::{self, Waiting};
 use super::resync::{Unheard, resync};
 use super::status::Status;
@@ -41,8 +41,6 @@ use uuid::Uuid;
 const RESYNC_EVERY: Duration = Duration::from_secs(10);
 /// After a failed resync.
 const RESYNC_AGAIN: Duration = Duration::from_millis(500);
-/// A handover waits so long for what is being decided or sent; the next owner copes with the rest as after a crash.
-const HAND_OVER: Duration = Duration::from_millis(500);
 
 /// The loop of one node, for the time of one ownership.
 pub(super) struct Daemon {
@@ -67,18 +65,18 @@ pub(super) struct Daemon {
     next_request: u64,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     pub(super) trust: Arc<Trust>,
-    standby: Arc<AtomicBool>,
+    pub(super) standby: Arc<AtomicBool>,
     store: Store,
-    hand_over_at: Option<Instant>,
+    pub(super) hand_over_at: Option<Instant>,
     resync_at: Option<Instant>,
     /// Since when events are heard, until the listing that follows has come: what happened before was not heard.
     heard_since: Option<Timestamp>,
     found: mpsc::UnboundedReceiver<Translated>,
     tell_found: mpsc::UnboundedSender<Translated>,
     /// When the daemon stops although calls are under way.
-    stop_at: Option<Instant>,
+    pub(super) stop_at: Option<Instant>,
     pub(super) announced: bool,
     pub(super) node_started_at: Option<Timestamp>,
     pub(super) socket: Task,
@@ -366,33 +364,6 @@ impl Daemon {
         self.heard_since = None;
         self.status.asterisk.store(true, Ordering::Relaxed);
         self.announce();
-    }
-
-    fn obey(&mut self, orders: &mut watch::Receiver<Orders>) {
-        let Orders { config, stop } = orders.borrow_and_update().clone();
-        if !Arc::ptr_eq(&config, &self.config) {
-            self.engine.set_settings(config.engine_settings());
-            self.admitter.set_rules(Rules::of(&config));
-            self.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
-            self.emergency.clone_from(&config.emergency);
-            self.config = config;
-        }
-        match stop {
-            Stop::No => {}
-            Stop::WhenDone if self.stop_at.is_some() || self.hand_over_at.is_some() => {}
-            Stop::WhenDone if self.standby.load(Ordering::Relaxed) => {
-                tracing::info!(node = %self.node, open_calls = self.engine.open_calls(), "handing over to another replica");
-                self.hand_over_at = Some(Instant::now() + HAND_OVER);
-            }
-            Stop::WhenDone => {
-                let open_calls = self.engine.open_calls();
-                tracing::info!(node = %self.node, open_calls, "no new calls; stopping when the last has ended");
-                self.status.draining.store(true, Ordering::Relaxed);
-                self.stop_at = Some(Instant::now() + self.config.shutdown.drain_timeout);
-                self.step(Input::Drain);
-            }
-            Stop::Now => self.stop_at = Some(Instant::now()),
-        }
     }
 
     /// Deadlines are wall time, sleeping is not.

@@ -5,6 +5,8 @@
 //! [breaker](super::breaker) when all that waited is written, and opens it when a write fails or takes too long. So nothing
 //! new is asked of a database that does not yet have what is known.
 
+mod batch;
+
 use super::backlog::Backlog;
 use super::breaker::Breaker;
 use super::lease::Trust;
@@ -12,9 +14,10 @@ use super::status::Status;
 use crate::core::engine::Write;
 use crate::core::ids::CallId;
 use crate::journal::Journal;
-use crate::store::writes::{CallWrite, EnterRequest};
+use crate::store::writes::EnterRequest;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use batch::{undisputed, write};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -310,100 +313,4 @@ async fn finished<T>(attempt: &mut Option<BoxFuture<'static, T>>) -> T {
         Some(attempt) => attempt.await,
         None => std::future::pending().await,
     }
-}
-
-/// Writes jobs in their order. All of it can be done again. Fails only if the database is away; what it refuses is left
-/// out, because no second attempt would change that.
-async fn write(store: &Store, batch: &[Arc<Job>]) -> Result<(), StoreError> {
-    // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
-    let mut facts: Vec<CallWrite> = Vec::new();
-    for job in batch {
-        match &**job {
-            Job::Facts(Write { call, first_seq, facts: new, record }) => {
-                let (facts_of_call, record) = (new.clone(), record.clone());
-                facts.push(CallWrite { call: *call, first_seq: *first_seq, facts: facts_of_call, record });
-            }
-            Job::Enter(request) => {
-                append(store, &std::mem::take(&mut facts)).await?;
-                if let Err(error) = store.enter(request).await {
-                    refused(error)?;
-                }
-            }
-        }
-    }
-    append(store, &facts).await
-}
-
-/// A batch without the facts of an earlier daemon in whose places the database has others. Somebody else followed those
-/// calls since, and what stands there stays. `left` of the batch are an earlier daemon's, the first ones.
-/// What comes after them is left out too.
-async fn undisputed(
-    store: &Store,
-    batch: &[Arc<Job>],
-    left: usize,
-    mut disputed: BTreeSet<CallId>,
-) -> Result<(Vec<Arc<Job>>, BTreeSet<CallId>), StoreError> {
-    let mut undisputed = Vec::with_capacity(batch.len());
-    for (place, job) in batch.iter().enumerate() {
-        if place < left && is_disputed(store, job, &mut disputed).await? {
-            continue;
-        }
-        undisputed.push(Arc::clone(job));
-    }
-    Ok((undisputed, disputed))
-}
-
-async fn is_disputed(store: &Store, job: &Job, disputed: &mut BTreeSet<CallId>) -> Result<bool, StoreError> {
-    let Job::Facts(Write { call, first_seq, facts, record }) = job else { return Ok(false) };
-    if disputed.contains(call) {
-        return Ok(true);
-    }
-    // The store itself knows what to do with a reservation of a call that we believe to be refused.
-    if record.refusal.is_some() {
-        return Ok(false);
-    }
-    let stored = store.facts(*call).await?;
-    let places = usize::try_from(*first_seq).unwrap_or(usize::MAX);
-    let is_other = stored.iter().skip(places).zip(facts).any(|(stored, left)| stored != left);
-    if is_other {
-        disputed.insert(*call);
-        tracing::error!(%call, "somebody else recorded this call meanwhile; what is left of it in the journal is not used");
-    }
-    Ok(is_other)
-}
-
-async fn append(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
-    let Err(error) = append_all(store, facts).await else { return Ok(()) };
-    if error.is_away() || matches!(error, StoreError::NotOwner) || facts.len() == 1 {
-        return refused(error);
-    }
-    // One of them is refused by the database itself: the others must not suffer.
-    for write in facts {
-        if let Err(error) = append_all(store, std::slice::from_ref(write)).await {
-            refused(error)?;
-        }
-    }
-    Ok(())
-}
-
-async fn append_all(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
-    if facts.is_empty() {
-        return Ok(());
-    }
-    crash_point!(writing(facts));
-    let unknown = store.append(facts).await?;
-    crash_point!(written(facts));
-    for call in unknown {
-        tracing::error!(%call, "facts of a call that has no row");
-    }
-    Ok(())
-}
-
-/// A refusal is told and done with; a database that is away is not, and neither is a node that is not ours.
-fn refused(error: StoreError) -> Result<(), StoreError> {
-    if error.is_away() || matches!(error, StoreError::NotOwner) {
-        return Err(error);
-    }
-    tracing::error!(%error, "the database refuses facts of a call");
-    Ok(())
 }
