@@ -148,6 +148,11 @@ impl EventSocket {
                 End::Lost(why) => (why, None),
                 End::Doubtful(why, old) => (why, Some(old)),
             };
+            if why == LostWhy::NotOurs && !was_up {
+                // It may be ours at any moment. Nothing is lost, and nobody is knocked at until then.
+                sleep(LOOK_AGAIN).await;
+                continue;
+            }
             if was_up || !told {
                 tracing::warn!(%why, "event socket lost");
                 self.feeder.push(SocketEvent::Lost { why });
@@ -161,11 +166,6 @@ impl EventSocket {
                 if replacement.is_some() {
                     continue;
                 }
-            }
-            if why == LostWhy::NotOurs {
-                // It may be ours at any moment, and nobody is knocked at until then.
-                sleep(LOOK_AGAIN).await;
-                continue;
             }
             failures = if was_up && began.elapsed() >= STABLE { 0 } else { failures.saturating_add(1) };
             sleep(pause(failures, rand::random_range(0.0..1.0))).await;

@@ -7,9 +7,10 @@ use super::breaker::Breaker;
 use super::clock::Clock;
 use super::directory::Directory;
 use super::dispatch::Dispatch;
+use super::early::Dialling;
 use super::handle::{self, Ask, Handle};
 use super::inspector::{Inspector, unless_fit};
-use super::lease::{Lease, Trust};
+use super::lease::{self, Lease, Trust};
 use super::left;
 use super::lifecycle::PULSE;
 use super::orders::Orders;
@@ -29,7 +30,7 @@ use crate::core::settings::EmergencyRoute;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -75,6 +76,8 @@ pub(super) struct Daemon {
     heard_since: Option<Timestamp>,
     found: mpsc::UnboundedReceiver<Translated>,
     tell_found: mpsc::UnboundedSender<Translated>,
+    /// Who dialled before it was known whether this Asterisk may be used, and until when they wait.
+    pub(super) early: VecDeque<(Instant, Dialling)>,
     /// When the daemon stops although calls are under way.
     pub(super) stop_at: Option<Instant>,
     pub(super) announced: bool,
@@ -123,7 +126,8 @@ impl Daemon {
         status: Arc<Status>,
     ) -> Result<(Self, Handle, AriClient, Arc<SocketStats>), Trouble> {
         let node = place.name.clone();
-        let store = store.fenced_when_granted(&node, lease.epoch.clone());
+        let store =
+            if lease::is_off() { store } else { store.fenced_when_granted(&node, lease.epoch.clone()) };
         let trust = Arc::clone(&lease.trust);
         let client = AriClient::with_leave(ari_config(place)?, Arc::clone(&trust) as _)?;
         let (socket, events, counters) = EventSocket::new(client.clone());
@@ -177,6 +181,7 @@ impl Daemon {
             heard_since: None,
             found,
             tell_found,
+            early: VecDeque::new(),
             stop_at: None,
             announced: false,
             node_started_at: None,
@@ -209,6 +214,7 @@ impl Daemon {
                 return Ended::HandedOver(self.engine.open_calls());
             }
             let deadline = self.engine.deadline().map(|at| self.instant(at));
+            let early = self.early_until();
             tokio::select! {
                 () = trust.ended() => return Ended::LeaseLost,
                 Some(event) = self.events.recv() => {
@@ -218,6 +224,7 @@ impl Daemon {
                 }
                 Some(input) = self.results.recv() => self.step(input),
                 Some(found) = self.found.recv() => self.on_event(found),
+                () = until(early) => self.dial_early(),
                 Some(ask) = self.asks.recv() => self.on_ask(ask),
                 Some(restored) = restore::restored(&mut self.waiting_for) => self.restore_late(restored),
                 Some(agents) = self.accounts.changed() => self.directory.replace(agents),
@@ -263,11 +270,7 @@ impl Daemon {
             }
             Translated::AgentDialled { channel, name, raw, at } => {
                 crash_point!(K01);
-                let endpoint = name.endpoint();
-                let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(endpoint.as_ref(), raw));
-                let endpoint = endpoint.map_or_else(|| "nobody".to_owned(), String::from);
-                tracing::info!(%call, channel = channel.as_str(), endpoint, emergency = dialled.emergency, "an agent dialled");
-                self.step(Input::AgentDialled { call, channel, name, dialled, at });
+                self.on_dialled(Dialling { channel, name, raw, at });
             }
             Translated::ForeignChannel { channel, .. } => {
                 tracing::warn!(

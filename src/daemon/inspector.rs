@@ -192,6 +192,7 @@ impl Daemon {
         // One that was started since is another one, and will be looked at too.
         if self.node_started_at == Some(verdict.about) {
             self.step(unless_fit(verdict.fit));
+            self.dial_early();
             self.announce();
         }
     }

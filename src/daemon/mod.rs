@@ -20,6 +20,7 @@ mod clock;
 mod directory;
 mod dispatch;
 mod driver;
+mod early;
 mod hand_out;
 mod hand_over;
 mod handle;

@@ -111,7 +111,7 @@ pub struct Health {
 pub struct NodeHealth {
     /// Its name.
     pub name: String,
-    /// This replica owns it.
+    /// This replica holds its lease.
     pub owner: bool,
     /// The replica that owns it, if it is another and known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,7 +244,7 @@ impl NodeHealth {
         let is_ours = line.is_ours();
         Self {
             name: line.name.to_string(),
-            owner: is_ours,
+            owner: line.lease.owner.load(Ordering::Relaxed),
             owned_by: line.owner().filter(|_| !is_ours),
             epoch: line.lease.epoch.load(Ordering::Relaxed),
             asterisk: line.status.asterisk.load(Ordering::Relaxed),

@@ -9,6 +9,7 @@ mod batch;
 
 use super::backlog::Backlog;
 use super::breaker::Breaker;
+use super::clock;
 use super::lease::Trust;
 use super::status::Status;
 use crate::core::engine::Write;
@@ -287,12 +288,19 @@ impl Keeper {
         if self.away && !self.backlog.is_empty() {
             return;
         }
+        self.caught_up.send_replace(true);
+        if !self.trust.has_lease(clock::uptime()) {
+            // It answers, and the lease is not renewed yet: nobody could be called.
+            self.away = true;
+            self.breaker.open();
+            self.next_at = self.next_at.min(now + COMPANY);
+            return;
+        }
         if self.away {
             tracing::info!("the database is back, and has all that waited");
         }
         self.away = false;
         self.breaker.close();
-        self.caught_up.send_replace(true);
     }
 
     fn on_failed(&mut self, error: &StoreError) {

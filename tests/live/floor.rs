@@ -183,7 +183,7 @@ impl Floor {
         self.daemon.says("starting without the database").await;
         check::until("connected", async || {
             let (_, metrics) = page(self.servers.http, "GET", "/metrics", None, None).await;
-            metrics.contains("\ncordboard_ari_connected 1\n")
+            metrics.contains("\ncordboard_ari_connected{node=\"live\"} 1\n")
         })
         .await;
     }

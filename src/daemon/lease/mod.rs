@@ -15,7 +15,7 @@ mod trust;
 
 pub use host::{Alive, this_process};
 pub use trust::Terms;
-pub(super) use trust::Trust;
+pub(super) use trust::{Trust, is_off};
 
 pub use crate::store::leases::Replica;
 
@@ -165,7 +165,7 @@ impl Keeper {
     }
 
     fn begin(&self, granted: Option<(Epoch, Duration)>) -> Lease {
-        let trust = Arc::new(Trust::default());
+        let trust = Arc::new(Trust::new());
         let (grant, epoch) = watch::channel(None);
         let hold = Hold { keeper: self.clone(), trust: Arc::clone(&trust), standby: Arc::default(), grant };
         let standby = Arc::clone(&hold.standby);
