@@ -10,6 +10,7 @@
 //! - [`AriConfig`] says which node.
 
 mod accounts;
+mod beat;
 mod canary;
 mod config;
 mod dial_string;

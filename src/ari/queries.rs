@@ -68,6 +68,14 @@ pub struct ApplicationInfo {
     pub events_disallowed: Vec<FilteredEvent>,
 }
 
+impl ApplicationInfo {
+    /// The last sign of life of whoever has it, or had it.
+    pub(super) fn beat(self) -> Option<String> {
+        let mut names = self.events_disallowed.into_iter().map(|event| event.kind);
+        names.rfind(|name| !UNWANTED.contains(&name.as_str()))
+    }
+}
+
 /// One line of the event filter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct FilteredEvent {
@@ -248,8 +256,9 @@ impl AriClient {
     }
 
     /// Asks Asterisk not to send what we do not need. Filters are lost with the application, so this follows every connect.
-    pub(super) async fn set_event_filter(&self) -> Result<(), AriError> {
-        let unwanted: Vec<_> = UNWANTED.iter().map(|kind| json!({ "type": kind })).collect();
+    /// With it goes a [sign of life](super::beat), if there is one.
+    pub(super) async fn set_event_filter(&self, beat: Option<&str>) -> Result<(), AriError> {
+        let unwanted: Vec<_> = UNWANTED.iter().copied().chain(beat).map(|kind| json!({ "type": kind })).collect();
         let path = ["applications", self.app(), "eventFilter"];
         let body = Some(json!({ "disallowed": unwanted }));
         self.send(Request { method: Method::PUT, purpose: Purpose::ConnectIfFree, path: &path, query: &[], body })

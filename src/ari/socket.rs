@@ -1,5 +1,6 @@
 //! The event socket: one WebSocket that is only read.
 
+use super::beat::Beat;
 use super::canary::{Canary, Heard};
 use super::config::AriConfig;
 use super::http::{AriClient, AriError};
@@ -12,8 +13,8 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, SinkExt, StreamExt};
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -103,6 +104,7 @@ pub struct EventSocket {
     client: AriClient,
     feeder: Feeder,
     stats: Arc<SocketStats>,
+    beat: Mutex<Beat>,
 }
 
 impl fmt::Debug for EventSocket {
@@ -121,7 +123,7 @@ impl EventSocket {
         let (feeder, events) = queue(capacity);
         let stats = Arc::new(SocketStats::default());
         let config = client.shared.config.clone();
-        (Self { config, client, feeder, stats: Arc::clone(&stats) }, events, stats)
+        (Self { config, client, feeder, stats: Arc::clone(&stats), beat: Mutex::default() }, events, stats)
     }
 
     /// Connects, reads and reconnects until another client takes the application. A task of its own, which does nothing
@@ -175,8 +177,19 @@ impl EventSocket {
     /// Whether we may take the application. It would be taken from whoever has it.
     async fn may_connect(&self) -> bool {
         let leave = &self.client.shared.leave;
-        let free = async || matches!(self.client.application().await, Err(AriError::Refused { status: 404 }));
-        leave.allows(Purpose::Connect) || (leave.allows(Purpose::ConnectIfFree) && free().await)
+        leave.allows(Purpose::Connect) || (leave.allows(Purpose::ConnectIfFree) && self.is_free().await)
+    }
+
+    /// Whether nobody has the application, as far as that can be told.
+    async fn is_free(&self) -> bool {
+        match self.client.application().await {
+            Err(AriError::Refused { status: 404 }) => true,
+            Ok(there) => {
+                let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+                beat.is_nobodys(there.beat(), Instant::now())
+            }
+            Err(_) => false,
+        }
     }
 
     async fn connect(&self) -> Result<Stream, LostWhy> {
@@ -279,11 +292,20 @@ impl EventSocket {
                     }
                     if sending.is_none() {
                         let (number, name) = canary.next(Instant::now());
-                        sending = Some(async move { (number, self.client.send_canary(&name).await) }.boxed());
+                        sending = Some(async move { (number, self.show_life(&name).await) }.boxed());
                     }
                 }
             }
         }
+    }
+
+    /// Sends a test event, and leaves its name where others look for a sign of life.
+    async fn show_life(&self, name: &str) -> Carried {
+        let (sent, left) = futures::join!(self.client.send_canary(name), self.client.set_event_filter(Some(name)));
+        if let Err(error) = left {
+            tracing::debug!(%error, "no sign of life could be left");
+        }
+        sent
     }
 
     /// A test event of this connection came back.
@@ -347,7 +369,7 @@ impl EventSocket {
 
     async fn set_filter(&self) -> Result<(), LostWhy> {
         for attempt in 1.. {
-            match self.client.set_event_filter().await {
+            match self.client.set_event_filter(None).await {
                 Ok(()) => break,
                 Err(AriError::Refused { status }) if attempt >= FILTER_ATTEMPTS => {
                     // Not worth a floor that stands still: what is not filtered is ignored.

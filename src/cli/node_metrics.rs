@@ -20,7 +20,9 @@ pub fn node_metrics(text: &mut String, lines: &[Arc<Line>]) {
     for (name, help, value) in counters {
         family(text, "counter", name, help, lines, |line| Some(value(&line.lease)));
     }
-    family(text, "gauge", "node_owner", "This replica owns the node", lines, |line| Some(u8::from(line.lease.owner.load(Relaxed))));
+    family(text, "gauge", "node_owner", "This replica owns the node", lines, |line| {
+        Some(u8::from(line.lease.owner.load(Relaxed)))
+    });
     let epoch = |line: &Line| Some(line.lease.epoch.load(Relaxed));
     family(text, "gauge", "node_epoch", "The number of the last ownership by this replica", lines, epoch);
 

@@ -126,8 +126,7 @@ impl Daemon {
         status: Arc<Status>,
     ) -> Result<(Self, Handle, AriClient, Arc<SocketStats>), Trouble> {
         let node = place.name.clone();
-        let store =
-            if lease::is_off() { store } else { store.fenced_when_granted(&node, lease.epoch.clone()) };
+        let store = if lease::is_off() { store } else { store.fenced_when_granted(&node, lease.epoch.clone()) };
         let trust = Arc::clone(&lease.trust);
         let client = AriClient::with_leave(ari_config(place)?, Arc::clone(&trust) as _)?;
         let (socket, events, counters) = EventSocket::new(client.clone());

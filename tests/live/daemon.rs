@@ -19,6 +19,8 @@ pub struct Settings {
     pub http: SocketAddr,
     /// The machine it believes to be on; empty: this one.
     pub host: &'static str,
+    /// The control: it asks no lease for leave.
+    pub without_lease: bool,
     /// A second node, with its weight; none: there is one.
     pub second: Option<(SocketAddr, u32)>,
     /// Where the daemon finds ARI: Asterisk itself, or a proxy.
@@ -41,7 +43,7 @@ impl Settings {
              [http]\nlisten = \"{}\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n\
              [shutdown]\ndrain_timeout_s = 60\n[calls]\n{}\n",
             url_by(self.postgres, database),
-            servers.journal(database).display().to_string(),
+            servers.journal(&format!("{database}{}", self.name)).display().to_string(),
             self.ari,
             self.http,
             self.calls
@@ -85,6 +87,9 @@ impl Daemon {
         }
         if let Some(point) = &settings.crash_at {
             command.env("CORDBOARD_CRASH_AT", point);
+        }
+        if settings.without_lease {
+            command.env("CORDBOARD_LEASE", "off");
         }
         if !settings.host.is_empty() {
             command.env("CORDBOARD_BOOT_ID", settings.host);

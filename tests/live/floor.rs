@@ -93,6 +93,7 @@ pub fn live_with(set: impl FnOnce(&mut Settings), scenario: impl AsyncFnOnce(&mu
             name: "",
             http: servers.http,
             host: "",
+            without_lease: false,
             second: None,
             ari: servers.ari,
             postgres: servers.postgres(),

@@ -3,7 +3,7 @@
 use crate::check::{none_left, until};
 use crate::daemon::{Daemon, Settings};
 use crate::faults::{CUSTOMER, talking};
-use crate::floor::{Floor, SOON, live, live_with};
+use crate::floor::{Floor, Phone, SOON, live, live_with};
 use crate::http::ask;
 use crate::outcomes::{ended, they_talk};
 use crate::servers::servers;
@@ -12,7 +12,7 @@ use cordboard::core::outcome::Disposition;
 use fault_proxy::{Proxy, Speaks};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use sip_peer::{Behaviour, Ending};
+use sip_peer::{Behaviour, Ending, InCall};
 use std::time::{Duration, Instant};
 
 const TOKEN: &str = "the-token-of-a-program";
@@ -20,8 +20,9 @@ const OURS: &str = "+12025550150";
 const WAITS: &str = "another replica owns the node; waiting for it";
 
 /// A second daemon on the same database, which waits.
-async fn standby(floor: &mut Floor) -> Daemon {
+pub async fn standby(floor: &mut Floor) -> Daemon {
     let settings = Settings {
+        without_lease: false,
         name: "-b",
         http: floor.servers.http_b,
         ari: floor.servers.ari,
@@ -92,8 +93,36 @@ fn an_owner_that_is_told_to_stop_hands_its_calls_over_at_once() {
     });
 }
 
+/// A call that the frozen owner began and the other replica took over.
+struct TakenOver {
+    ann: Phone,
+    customer: InCall,
+    other: Daemon,
+    /// How many orders the frozen one had given.
+    orders: usize,
+}
+
 /// The agent's phone rings when the owner is frozen. The other replica takes the call over, and calls the customer when the
 /// agent picks up. When the frozen one wakes up it finds in its socket that the agent picked up: it must not act on it.
+async fn frozen(floor: &mut Floor, proxy: &Proxy) -> TakenOver {
+    let ann = floor.phone_that("ann", &[OURS], Behaviour::answer(Duration::from_secs(7))).await;
+    let mut other = standby(floor).await;
+    let (status, answer) = start(floor, &ann.endpoint).await;
+    assert_eq!(status, 201, "{answer}");
+    ann.peer.next_incoming(SOON).await.expect("a call at the agent's phone");
+    let recorded = "SELECT count(*) FROM calls WHERE agent_ringing_at IS NOT NULL";
+    until("recorded", async || floor.count(recorded).await == 1).await;
+    assert!(!proxy.orders().is_empty(), "the witness does not see the orders of an owner");
+    floor.daemon.signal("STOP");
+    let began = Instant::now();
+    other.says("taken up again").await;
+    println!("takeover from a frozen owner: {:?}", began.elapsed());
+    let customer = floor.carrier.next_incoming(SOON).await.expect("a call at the carrier");
+    customer.wait_for("answer", SOON, |p| p.answered_ns).await.expect("an answer");
+    floor.calls_when("answered", |calls| calls.iter().all(|call| call.answered_at.is_some())).await;
+    TakenOver { ann, customer, other, orders: proxy.orders().len() }
+}
+
 #[test]
 fn an_owner_that_was_frozen_writes_nothing_and_sends_nothing_when_it_wakes_up() {
     let proxy = Proxy::new(servers().ari, Speaks::Ari, 0);
@@ -101,36 +130,21 @@ fn an_owner_that_was_frozen_writes_nothing_and_sends_nothing_when_it_wakes_up() 
     live_with(
         move |settings| settings.ari = ari,
         async |floor| {
-            let ann = floor.phone_that("ann", &[OURS], Behaviour::answer(Duration::from_secs(7))).await;
-            let mut other = standby(floor).await;
-            let (status, answer) = start(floor, &ann.endpoint).await;
-            assert_eq!(status, 201, "{answer}");
-            ann.peer.next_incoming(SOON).await.expect("a call at the agent's phone");
-            let recorded = "SELECT count(*) FROM calls WHERE agent_ringing_at IS NOT NULL";
-            until("recorded", async || floor.count(recorded).await == 1).await;
-            assert!(!proxy.orders().is_empty(), "the witness does not see the orders of an owner");
-            floor.daemon.signal("STOP");
-            let began = Instant::now();
-            other.says("taken up again").await;
-            println!("takeover from a frozen owner: {:?}", began.elapsed());
-            let customer = floor.carrier.next_incoming(SOON).await.expect("a call at the carrier");
-            customer.wait_for("answer", SOON, |p| p.answered_ns).await.expect("an answer");
-            floor.calls_when("answered", |calls| calls.iter().all(|call| call.answered_at.is_some())).await;
-
-            let (before, sent) = (calls(floor).await, proxy.orders().len());
+            let TakenOver { ann, customer, mut other, orders } = frozen(floor, &proxy).await;
+            let before = calls(floor).await;
             floor.daemon.signal("CONT");
             floor.daemon.says("another replica").await;
-            until("the frozen one waits", async || floor.daemon.log().matches(WAITS).count() >= 1).await;
+            floor.daemon.says(WAITS).await;
             assert_eq!(calls(floor).await, before, "the frozen replica wrote");
-            assert_eq!(proxy.orders().get(sent..), Some(&[][..]), "the frozen replica gave orders");
+            assert_eq!(proxy.orders().get(orders..), Some(&[][..]), "the frozen replica gave orders");
 
             customer.hang_up();
             let call = floor.the_call().await;
             assert_eq!(call.disposition, Some(Disposition::Answered), "{call:#?}");
             assert_eq!(floor.carrier.log().invites().len(), 1);
             none_left(floor, "channels").await;
+            assert_eq!(proxy.orders().get(orders..), Some(&[][..]), "the frozen replica gave orders");
             // The one that was frozen is good for the next turn.
-            floor.daemon.says(WAITS).await;
             other.says("another replica waits for the node").await;
             other.signal("TERM");
             assert!(other.ends(SOON).await.success());
@@ -139,6 +153,27 @@ fn an_owner_that_was_frozen_writes_nothing_and_sends_nothing_when_it_wakes_up() 
             call.answered(SOON).await.expect("an answer");
             call.hang_up();
             floor.settled(2).await;
+        },
+    );
+}
+
+/// The control: the same owner, and nobody asks its lease for leave.
+#[test]
+fn without_its_lease_an_owner_that_was_frozen_gives_orders_when_it_wakes_up() {
+    let proxy = Proxy::new(servers().ari, Speaks::Ari, 0);
+    let ari = proxy.addr;
+    live_with(
+        move |settings| (settings.ari, settings.without_lease) = (ari, true),
+        async |floor| {
+            let TakenOver { customer, other, orders, .. } = frozen(floor, &proxy).await;
+            floor.daemon.signal("CONT");
+            let given = || proxy.orders().split_off(orders);
+            until("orders", async || given().iter().any(|order| order.contains("/ari/channels"))).await;
+            println!("without a lease: {:?}", given());
+            floor.daemon.kill();
+            floor.daemon = other;
+            customer.hang_up();
+            floor.settled(1).await;
         },
     );
 }
