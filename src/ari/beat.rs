@@ -2,6 +2,9 @@
 //! when its owner is gone. So who has it writes the name of each test event into the application's event filter, where
 //! others can read it: a name that stays the same is nobody's.
 
+use super::http::{AriClient, AriError};
+use crate::core::input::Carried;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +25,29 @@ impl Beat {
                 false
             }
         }
+    }
+}
+
+impl AriClient {
+    /// Whether nobody has our application, as far as that can be told.
+    pub(super) async fn is_free(&self, beat: &Mutex<Beat>) -> bool {
+        match self.application().await {
+            Err(AriError::Refused { status: 404 }) => true,
+            Ok(there) => {
+                let mut beat = beat.lock().unwrap_or_else(PoisonError::into_inner);
+                beat.is_nobodys(there.beat(), Instant::now())
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Sends a test event, and leaves its name where others look for a sign of life.
+    pub(super) async fn show_life(&self, name: &str) -> Carried {
+        let (sent, left) = futures::join!(self.send_canary(name), self.set_event_filter(Some(name)));
+        if let Err(error) = left {
+            tracing::debug!(%error, "no sign of life could be left");
+        }
+        sent
     }
 }
 

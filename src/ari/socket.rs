@@ -14,7 +14,7 @@ use futures::{FutureExt as _, SinkExt, StreamExt};
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -177,19 +177,8 @@ impl EventSocket {
     /// Whether we may take the application. It would be taken from whoever has it.
     async fn may_connect(&self) -> bool {
         let leave = &self.client.shared.leave;
-        leave.allows(Purpose::Connect) || (leave.allows(Purpose::ConnectIfFree) && self.is_free().await)
-    }
-
-    /// Whether nobody has the application, as far as that can be told.
-    async fn is_free(&self) -> bool {
-        match self.client.application().await {
-            Err(AriError::Refused { status: 404 }) => true,
-            Ok(there) => {
-                let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
-                beat.is_nobodys(there.beat(), Instant::now())
-            }
-            Err(_) => false,
-        }
+        leave.allows(Purpose::Connect)
+            || (leave.allows(Purpose::ConnectIfFree) && self.client.is_free(&self.beat).await)
     }
 
     async fn connect(&self) -> Result<Stream, LostWhy> {
@@ -292,20 +281,11 @@ impl EventSocket {
                     }
                     if sending.is_none() {
                         let (number, name) = canary.next(Instant::now());
-                        sending = Some(async move { (number, self.show_life(&name).await) }.boxed());
+                        sending = Some(async move { (number, self.client.show_life(&name).await) }.boxed());
                     }
                 }
             }
         }
-    }
-
-    /// Sends a test event, and leaves its name where others look for a sign of life.
-    async fn show_life(&self, name: &str) -> Carried {
-        let (sent, left) = futures::join!(self.client.send_canary(name), self.client.set_event_filter(Some(name)));
-        if let Err(error) = left {
-            tracing::debug!(%error, "no sign of life could be left");
-        }
-        sent
     }
 
     /// A test event of this connection came back.
