@@ -8,6 +8,8 @@ mod constraints;
 mod days;
 #[path = "store/inventory.rs"]
 mod inventory;
+#[path = "store/leases.rs"]
+mod leases;
 #[path = "store/memory.rs"]
 mod memory;
 #[path = "store/outage.rs"]

@@ -157,6 +157,10 @@ impl World {
                 let record = Record::of(&self.facts);
                 Input::Restored { call, record: Box::new(record), admission: Some(Box::new(admission())) }
             }
+            ["another", "daemon", "begins"] => {
+                self.engine = Engine::new(self.settings.clone(), Some(instant(-1000.0)));
+                return Outbox::default();
+            }
             ["listed", legs @ ..] => self.listed(legs, instant(-1000.0), at),
             ["node", "restarted"] => self.listed(&[], at, at),
             ["done", kind] => carried(kind, Carried::Done),
@@ -187,7 +191,7 @@ impl World {
 
     /// The agent's channel is the phone's own, unless we made it.
     fn channel(&self, leg: &str) -> ChannelId {
-        if leg == "customer" {
+        if leg == "customer" || leg == "help" {
             return call().customer_channel(1);
         }
         match self.record.agent_channel.clone() {
@@ -208,7 +212,9 @@ impl World {
                 continue;
             }
             let (leg, state) = leg.split_once('=').expect("leg=state");
-            channels.push(ListedChannel { id: self.channel(leg), name: name(leg), state: listed_state(state) });
+            // In the bridge, if it is said.
+            let (state, bridge) = state.split_once('@').map_or((state, None), |(state, _)| (state, Some(call())));
+            channels.push(ListedChannel { id: self.channel(leg), name: name(leg), state: listed_state(state), bridge });
         }
         Input::Listed { node_started_at, channels, bridges, at }
     }
@@ -302,7 +308,11 @@ fn agent_phone() -> ChannelId {
 }
 
 fn name(leg: &str) -> cordboard::core::ids::ChannelName {
-    let name = if leg == "agent" { "PJSIP/alice-00000001" } else { "PJSIP/carrier-00000002" };
+    let name = match leg {
+        "agent" => "PJSIP/alice-00000001",
+        "help" => "PJSIP/emergency-00000003",
+        _ => "PJSIP/carrier-00000002",
+    };
     name.parse().expect("a name")
 }
 

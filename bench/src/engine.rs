@@ -261,7 +261,7 @@ fn anything(rng: &mut StdRng, call: CallId, n: u128, now: Timestamp) -> Input {
         _ => {
             let name = "PJSIP/x-00000001".parse().expect("a name");
             let node_started_at = if rng.random_bool(0.1) { now } else { at(-1000) };
-            let channels = vec![ListedChannel { id: channel, name, state }];
+            let channels = vec![ListedChannel { id: channel, name, state, bridge: None }];
             Input::Listed { node_started_at, channels, bridges: vec![call], at: now }
         }
     }

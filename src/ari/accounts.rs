@@ -1,6 +1,7 @@
 //! The SIP accounts of agents: pushed into Asterisk's own database, so that ours never stands in the way of a call.
 
 use super::http::{AriClient, AriError, Request};
+use super::leave::Purpose;
 use super::requests::done;
 use crate::core::ids::EndpointName;
 use crate::core::input::Carried;
@@ -45,7 +46,10 @@ impl AriClient {
             let fields: Vec<Value> =
                 fields.iter().map(|(name, value)| json!({ "attribute": name, "value": value })).collect();
             let body = Some(json!({ "fields": fields }));
-            let end = done(self.send(Request { method: Method::PUT, path: &path, query: &[], body }).await, &[]);
+            let end = done(
+                self.send(Request { method: Method::PUT, purpose: Purpose::Act, path: &path, query: &[], body }).await,
+                &[],
+            );
             if end != Carried::Done {
                 return end;
             }

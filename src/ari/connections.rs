@@ -74,8 +74,13 @@ impl Connections {
         })
     }
 
-    /// Sends one request and reads the answer: its status, and its body if all of it came.
-    pub async fn send(&self, request: Request<Body>) -> Result<(u16, Option<Bytes>), AriError> {
+    /// Sends one request and reads the answer: its status, and its body if all of it came. `allows` is asked in the last moment
+    /// at which the request can be held back.
+    pub async fn send(
+        &self,
+        request: Request<Body>,
+        allows: impl Fn() -> bool,
+    ) -> Result<(u16, Option<Bytes>), AriError> {
         let Ok(Ok(_turn)) = timeout(TURN_TIMEOUT, self.turns.acquire()).await else { return Err(AriError::NotSent) };
         let mut request = request;
         loop {
@@ -83,6 +88,9 @@ impl Connections {
                 Some(kept) => (kept, false),
                 None => (self.connect().await?, true),
             };
+            if !allows() {
+                return Err(AriError::NotSent);
+            }
             let sent = timeout(REQUEST_TIMEOUT, async {
                 let answer = connection.try_send_request(request).await?;
                 Ok::<_, TrySendError<Request<Body>>>(read(answer).await)

@@ -5,6 +5,7 @@
 
 use super::config::AriConfig;
 use super::connections::{AriSetupError, Connections};
+use super::leave::{Free, Leave, Purpose};
 use crate::core::input::Carried;
 use http_body_util::Full;
 use hyper::Method;
@@ -46,6 +47,7 @@ pub struct AriClient {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub config: AriConfig,
+    pub leave: Arc<dyn Leave>,
     connections: Connections,
     host: HeaderValue,
     authorization: HeaderValue,
@@ -89,6 +91,7 @@ impl From<AriError> for Carried {
 /// One request. All parts of the path come from checked types or are constants.
 pub(super) struct Request<'a> {
     pub method: Method,
+    pub purpose: Purpose,
     pub path: &'a [&'a str],
     pub query: &'a [(&'static str, &'a str)],
     pub body: Option<Value>,
@@ -100,6 +103,15 @@ impl AriClient {
     /// # Errors
     /// Only with https: the system's certificates cannot be read.
     pub fn new(config: AriConfig) -> Result<Self, AriSetupError> {
+        Self::with_leave(config, Arc::new(Free))
+    }
+
+    /// The same, for an owner whose time may come to its end: what it may not send any more ends as
+    /// [`NotSent`](Carried::NotSent).
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn with_leave(config: AriConfig, leave: Arc<dyn Leave>) -> Result<Self, AriSetupError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Fails only if another thread was faster, which is as good.
             drop(rustls::crypto::ring::default_provider().install_default());
@@ -110,7 +122,7 @@ impl AriClient {
         let host = HeaderValue::from_str(&host).unwrap_or(HeaderValue::from_static("localhost"));
         let connections = Connections::new(&config)?;
         let authorization = config.authorization();
-        Ok(Self { shared: Arc::new(Shared { config, connections, host, authorization }) })
+        Ok(Self { shared: Arc::new(Shared { config, leave, connections, host, authorization }) })
     }
 
     /// The name of our application in Asterisk.
@@ -120,7 +132,9 @@ impl AriClient {
 
     /// Sends one request and reads the whole answer, if it is a success.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Bytes, AriError> {
-        let (status, body) = self.shared.connections.send(self.prepare(request)?).await?;
+        let purpose = request.purpose;
+        let allows = || self.shared.leave.allows(purpose);
+        let (status, body) = self.shared.connections.send(self.prepare(request)?, allows).await?;
         match (status, body) {
             (200..=299, Some(body)) => Ok(body),
             (200..=299, None) => Err(AriError::Unreadable { about: "anything" }),
@@ -135,7 +149,7 @@ impl AriClient {
         path: &[&str],
         query: &[(&'static str, &str)],
     ) -> Result<T, AriError> {
-        let body = self.send(Request { method: Method::GET, path, query, body: None }).await?;
+        let body = self.send(Request { method: Method::GET, purpose: Purpose::Look, path, query, body: None }).await?;
         serde_json::from_slice(&body).map_err(|_| AriError::Unreadable { about })
     }
 

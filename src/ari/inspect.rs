@@ -1,6 +1,7 @@
 //! Questions about how an Asterisk is set up. None of them rings a phone or changes anything that stays.
 
 use super::http::{AriClient, AriError, Request};
+use super::leave::Purpose;
 use super::wire::timestamp;
 use hyper::Method;
 use jiff::Timestamp;
@@ -78,7 +79,16 @@ impl AriClient {
             ("extension", extension),
             ("label", label),
         ];
-        match self.send(Request { method: Method::POST, path: &["channels"], query: &query, body: None }).await {
+        match self
+            .send(Request {
+                method: Method::POST,
+                purpose: Purpose::Act,
+                path: &["channels"],
+                query: &query,
+                body: None,
+            })
+            .await
+        {
             Err(AriError::Refused { status: 404 }) => Ok(false),
             Err(AriError::Refused { status: 400 }) => Ok(true),
             Err(error) => Err(error),
@@ -95,6 +105,9 @@ impl AriClient {
     pub async fn lives_dangerously(&self) -> Result<bool, AriError> {
         let nonce = format!("{:08x}", rand::random::<u32>());
         let (app, channel) = (format!("cordboard-check-{nonce}"), format!("cordboard-check-{nonce}"));
+        if !self.shared.leave.allows(Purpose::Act) {
+            return Err(AriError::NotSent);
+        }
         let config = self.shared.config.with_app(app.clone());
         let mut request = config.events_url().into_client_request().map_err(|_| AriError::NotSent)?;
         request.headers_mut().insert(AUTHORIZATION, config.authorization());
@@ -103,10 +116,13 @@ impl AriClient {
         let Ok(Ok((socket, _))) = connected else { return Err(AriError::NotSent) };
         let query = [("endpoint", "Local/none@none"), ("app", &*app), ("channelId", &*channel)];
         let path = ["channels", "create"];
-        self.send(Request { method: Method::POST, path: &path, query: &query, body: None }).await?;
+        self.send(Request { method: Method::POST, purpose: Purpose::Act, path: &path, query: &query, body: None })
+            .await?;
         let answer = self.reads(&channel, DANGEROUS).await;
         let path = ["channels", channel.as_str()];
-        let removed = self.send(Request { method: Method::DELETE, path: &path, query: &[], body: None }).await;
+        let removed = self
+            .send(Request { method: Method::DELETE, purpose: Purpose::Act, path: &path, query: &[], body: None })
+            .await;
         drop(socket);
         if let Err(error @ (AriError::NotSent | AriError::NoAnswer | AriError::Unreadable { .. })) = removed {
             return Err(error);

@@ -10,15 +10,19 @@
 //! - [`AriConfig`] says which node.
 
 mod accounts;
+mod beat;
+mod canary;
 mod config;
 mod connections;
 mod dial_string;
 mod http;
 mod inspect;
+mod leave;
 mod queries;
 mod queue;
 mod requests;
 mod socket;
+mod stats;
 #[cfg(test)]
 mod test_server;
 mod translate;
@@ -31,9 +35,11 @@ pub use connections::AriSetupError;
 pub use dial_string::dial_string;
 pub use http::{AriClient, AriError};
 pub use inspect::{DANGEROUS_MODULE, Label};
-pub use queries::{ApplicationInfo, ChannelRow, FilteredEvent, NodeInfo};
+pub use leave::{Free, Leave, Purpose};
+pub use queries::{ApplicationInfo, BridgeRow, ChannelRow, FilteredEvent, NodeInfo};
 pub use queue::SocketEvents;
-pub use socket::{EventSocket, LostWhy, SocketEvent, SocketStats};
+pub use socket::{EventSocket, LostWhy, SocketEvent};
+pub use stats::SocketStats;
 pub use translate::{Translated, translate};
 pub use version::is_vulnerable;
 pub use wire::{Fault, Malformed};

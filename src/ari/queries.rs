@@ -1,6 +1,7 @@
 //! What can be asked of Asterisk, and the requests that are no commands of the core.
 
 use super::http::{AriClient, AriError, Request};
+use super::leave::Purpose;
 use super::requests::done;
 use super::wire::{State, UNWANTED, timestamp};
 use crate::core::ids::{BridgeId, ChannelId};
@@ -35,6 +36,15 @@ pub struct ChannelRow {
     pub created_at: Timestamp,
 }
 
+/// One bridge of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BridgeRow {
+    /// Its id.
+    pub id: BridgeId,
+    /// The channels in it.
+    pub channels: Vec<ChannelId>,
+}
+
 /// Without the dialled string.
 impl std::fmt::Debug for ChannelRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,6 +66,14 @@ pub struct ApplicationInfo {
     /// The filter that is set.
     #[serde(default)]
     pub events_disallowed: Vec<FilteredEvent>,
+}
+
+impl ApplicationInfo {
+    /// The last sign of life of whoever has it, or had it.
+    pub(super) fn beat(self) -> Option<String> {
+        let mut names = self.events_disallowed.into_iter().map(|event| event.kind);
+        names.rfind(|name| !UNWANTED.contains(&name.as_str()))
+    }
 }
 
 /// One line of the event filter.
@@ -109,6 +127,8 @@ struct WireState {
 #[derive(Deserialize)]
 struct WireBridge {
     id: String,
+    #[serde(default)]
+    channels: Vec<String>,
 }
 
 impl From<State> for ListedState {
@@ -153,7 +173,7 @@ impl AriClient {
         let (id, name) = (row.id.parse().ok()?, row.name.parse().ok()?);
         let app = row.dialplan.app_data.split(',').next();
         Some(ChannelRow {
-            listed: ListedChannel { id, name, state: row.state.into() },
+            listed: ListedChannel { id, name, state: row.state.into(), bridge: None },
             in_app: row.dialplan.app_name == "Stasis" && app == Some(self.app()),
             exten: row.dialplan.exten,
             created_at: row.creationtime,
@@ -165,8 +185,20 @@ impl AriClient {
     /// # Errors
     /// No answer, or none that can be read.
     pub async fn list_bridges(&self) -> Result<Vec<BridgeId>, AriError> {
+        Ok(self.list_bridged().await?.into_iter().map(|row| row.id).collect())
+    }
+
+    /// The same, with the channels in each.
+    ///
+    /// # Errors
+    /// No answer, or none that can be read.
+    pub async fn list_bridged(&self) -> Result<Vec<BridgeRow>, AriError> {
         let rows: Vec<WireBridge> = self.get("bridges", &["bridges"], &[]).await?;
-        Ok(rows.into_iter().filter_map(|row| row.id.parse().ok()).collect())
+        let row = |row: WireBridge| {
+            let channels = row.channels.iter().filter_map(|id| id.parse().ok()).collect();
+            Some(BridgeRow { id: row.id.parse().ok()?, channels })
+        };
+        Ok(rows.into_iter().filter_map(row).collect())
     }
 
     /// What Asterisk knows of our application; 404 while no socket holds it.
@@ -198,7 +230,11 @@ impl AriClient {
         let source = format!("channel:{channel}");
         let path = ["applications", self.app(), "subscription"];
         let query = [("eventSource", source.as_str())];
-        done(self.send(Request { method: Method::POST, path: &path, query: &query, body: None }).await, &[])
+        done(
+            self.send(Request { method: Method::POST, purpose: Purpose::Act, path: &path, query: &query, body: None })
+                .await,
+            &[],
+        )
     }
 
     /// Sends ourselves an event through Asterisk: it comes back as [`Canary`](super::Translated::Canary) if the event path
@@ -206,15 +242,28 @@ impl AriClient {
     pub async fn send_canary(&self, name: &str) -> Carried {
         let path = ["events", "user", name];
         let query = [("application", self.app())];
-        done(self.send(Request { method: Method::POST, path: &path, query: &query, body: None }).await, &[])
+        done(
+            self.send(Request {
+                method: Method::POST,
+                purpose: Purpose::Prove,
+                path: &path,
+                query: &query,
+                body: None,
+            })
+            .await,
+            &[],
+        )
     }
 
     /// Asks Asterisk not to send what we do not need. Filters are lost with the application, so this follows every connect.
-    pub(super) async fn set_event_filter(&self) -> Result<(), AriError> {
-        let unwanted: Vec<_> = UNWANTED.iter().map(|kind| json!({ "type": kind })).collect();
+    /// With it goes a [sign of life](super::beat), if there is one.
+    pub(super) async fn set_event_filter(&self, beat: Option<&str>) -> Result<(), AriError> {
+        let unwanted: Vec<_> = UNWANTED.iter().copied().chain(beat).map(|kind| json!({ "type": kind })).collect();
         let path = ["applications", self.app(), "eventFilter"];
         let body = Some(json!({ "disallowed": unwanted }));
-        self.send(Request { method: Method::PUT, path: &path, query: &[], body }).await.map(drop)
+        self.send(Request { method: Method::PUT, purpose: Purpose::ConnectIfFree, path: &path, query: &[], body })
+            .await
+            .map(drop)
     }
 }
 

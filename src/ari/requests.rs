@@ -2,6 +2,7 @@
 
 use super::dial_string::{dial_string, digits};
 use super::http::{AriClient, AriError, Request};
+use super::leave::Purpose;
 use crate::core::command::{ChannelSpec, Command, Target};
 use crate::core::fact::Leg;
 use crate::core::ids::{BridgeId, ChannelId};
@@ -33,18 +34,23 @@ impl AriClient {
                 let channels = channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join(",");
                 // Without the second parameter the agent's name and number go to the carrier.
                 let query = [("channel", channels.as_str()), ("inhibitConnectedLineUpdates", "true")];
-                done(self.post(&["bridges", bridge.as_str(), "addChannel"], &query, None).await, &[])
+                done(self.post(Purpose::Act, &["bridges", bridge.as_str(), "addChannel"], &query, None).await, &[])
             }
             Command::Dial { channel, timeout_s } => {
                 // Never with `caller`: it would overwrite the presented number with the agent's.
                 let path = ["channels", channel.as_str(), "dial"];
                 let timeout = timeout_s.map(|s| s.to_string());
                 let query = timeout.as_deref().map(|s| ("timeout", s));
-                done(self.post(&path, query.as_slice(), None).await, &[])
+                // Without a time-out it is an emergency.
+                let purpose = if timeout.is_some() { Purpose::Ring } else { Purpose::Act };
+                done(self.post(purpose, &path, query.as_slice(), None).await, &[])
             }
             Command::Play { channel, prompt } => {
                 let media = format!("sound:cordboard/{prompt}");
-                done(self.post(&["channels", channel.as_str(), "play"], &[("media", &media)], None).await, &[])
+                done(
+                    self.post(Purpose::Act, &["channels", channel.as_str(), "play"], &[("media", &media)], None).await,
+                    &[],
+                )
             }
             Command::HangUp { channel, cause } => {
                 let code = cause.0.to_string();
@@ -63,7 +69,7 @@ impl AriClient {
     async fn create_bridge(&self, bridge: &BridgeId) -> Carried {
         let name = bridge.owner().map_or_else(|| "call".to_owned(), |call| format!("call:{call}"));
         let query = [("bridgeId", bridge.as_str()), ("type", "mixing"), ("name", name.as_str())];
-        done(self.post(&["bridges"], &query, None).await, &[409])
+        done(self.post(Purpose::Act, &["bridges"], &query, None).await, &[409])
     }
 
     async fn create_channel(&self, spec: &ChannelSpec) -> Carried {
@@ -72,20 +78,21 @@ impl AriClient {
             return Carried::Refused { status: 400 };
         }
         let body = create_body(spec, self.app());
-        done(self.post(&["channels", "create"], &[], Some(body)).await, &[409])
+        done(self.post(Purpose::Act, &["channels", "create"], &[], Some(body)).await, &[409])
     }
 
     async fn post(
         &self,
+        purpose: Purpose,
         path: &[&str],
         query: &[(&'static str, &str)],
         body: Option<Value>,
     ) -> Result<Bytes, AriError> {
-        self.send(Request { method: Method::POST, path, query, body }).await
+        self.send(Request { method: Method::POST, purpose, path, query, body }).await
     }
 
     pub(super) async fn delete(&self, path: &[&str], query: &[(&'static str, &str)]) -> Result<Bytes, AriError> {
-        self.send(Request { method: Method::DELETE, path, query, body: None }).await
+        self.send(Request { method: Method::DELETE, purpose: Purpose::Act, path, query, body: None }).await
     }
 }
 

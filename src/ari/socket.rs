@@ -1,17 +1,23 @@
 //! The event socket: one WebSocket that is only read.
 
+use super::beat::Beat;
+use super::canary::{Canary, Heard};
 use super::config::AriConfig;
 use super::http::{AriClient, AriError};
+use super::leave::Purpose;
 use super::queue::{CAPACITY, Feeder, SocketEvents, queue};
+use super::stats::{SocketStats, count};
 use super::translate::{Translated, translate};
-use futures::{SinkExt, StreamExt};
+use crate::core::input::Carried;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, SinkExt, StreamExt};
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
@@ -24,12 +30,15 @@ type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The largest message: an event is under 2 KB.
 const MAX_MESSAGE: usize = 1 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const PING_EVERY: Duration = Duration::from_secs(1);
+/// A ping and a test event. With the limits below, a path that is dead in either way is known to be so within 2.5 s.
+const PING_EVERY: Duration = Duration::from_millis(600);
 /// A ping that cannot even be written within this time.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// So many pings without a sign of life, and the peer is dead.
-const MISSED_PONGS: u32 = 2;
+const MISSED_PONGS: u32 = 3;
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// After we were not allowed to connect.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// A connection that lived so long was a good one: the next attempt comes at once.
 const STABLE: Duration = Duration::from_secs(5);
 /// Asterisk may need a moment between the handshake and the application.
@@ -75,6 +84,12 @@ pub enum LostWhy {
     /// The peer gives no sign of life.
     #[error("no answer to pings")]
     Silent,
+    /// The peer lives, and what is sent to our application does not come back.
+    #[error("the events of our application do not come")]
+    Deaf,
+    /// Somebody else may own the node.
+    #[error("the application may be another owner's")]
+    NotOurs,
     /// A message above the limit.
     #[error("a message was too large")]
     TooLarge,
@@ -83,35 +98,13 @@ pub enum LostWhy {
     Protocol,
 }
 
-/// Counters, for the metrics.
-#[derive(Debug, Default)]
-pub struct SocketStats {
-    /// Messages read.
-    pub events: AtomicU64,
-    /// Messages that could not be read and were skipped.
-    pub malformed: AtomicU64,
-    /// Events of a type that we do not know.
-    pub unknown: AtomicU64,
-    /// Times the queue ran over.
-    pub overflows: AtomicU64,
-    /// Connections made.
-    pub connects: AtomicU64,
-    /// Connections lost.
-    pub losses: AtomicU64,
-    /// Whether it stands now.
-    pub connected: AtomicBool,
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
 /// The socket, before it [runs](EventSocket::run).
 pub struct EventSocket {
     config: AriConfig,
     client: AriClient,
     feeder: Feeder,
     stats: Arc<SocketStats>,
+    beat: Mutex<Beat>,
 }
 
 impl fmt::Debug for EventSocket {
@@ -130,7 +123,7 @@ impl EventSocket {
         let (feeder, events) = queue(capacity);
         let stats = Arc::new(SocketStats::default());
         let config = client.shared.config.clone();
-        (Self { config, client, feeder, stats: Arc::clone(&stats) }, events, stats)
+        (Self { config, client, feeder, stats: Arc::clone(&stats), beat: Mutex::default() }, events, stats)
     }
 
     /// Connects, reads and reconnects until another client takes the application. A task of its own, which does nothing
@@ -138,27 +131,60 @@ impl EventSocket {
     pub async fn run(self) {
         let mut told = false;
         let mut failures = 0_u32;
+        let mut replacement = None;
         loop {
             let began = Instant::now();
-            let (why, was_up) = match self.connect().await {
+            let stream = match replacement.take() {
+                Some(stream) => Ok(stream),
+                None => self.connect().await,
+            };
+            let (end, was_up) = match stream {
                 Ok(stream) => self.serve(stream).await,
-                Err(why) => (Some(why), false),
+                Err(why) => (End::Lost(why), false),
             };
-            let Some(why) = why else {
-                self.feeder.push(SocketEvent::Replaced);
-                return;
+            let (why, old) = match end {
+                End::Replaced => {
+                    self.feeder.push(SocketEvent::Replaced);
+                    return;
+                }
+                End::Lost(why) => (why, None),
+                End::Doubtful(why, old) => (why, Some(old)),
             };
+            if why == LostWhy::NotOurs && !was_up {
+                // It may be ours at any moment. Nothing is lost, and nobody is knocked at until then.
+                sleep(LOOK_AGAIN).await;
+                continue;
+            }
             if was_up || !told {
                 tracing::warn!(%why, "event socket lost");
                 self.feeder.push(SocketEvent::Lost { why });
             }
             told = true;
+            if let Some(old) = old {
+                // A new connection takes the application from the old one in one step. Giving that up first would leave
+                // Asterisk without anybody to hand calls to.
+                replacement = self.connect().await.ok();
+                drop(old);
+                if replacement.is_some() {
+                    continue;
+                }
+            }
             failures = if was_up && began.elapsed() >= STABLE { 0 } else { failures.saturating_add(1) };
             sleep(pause(failures, rand::random_range(0.0..1.0))).await;
         }
     }
 
+    /// Whether we may take the application. It would be taken from whoever has it.
+    async fn may_connect(&self) -> bool {
+        let leave = &self.client.shared.leave;
+        leave.allows(Purpose::Connect)
+            || (leave.allows(Purpose::ConnectIfFree) && self.client.is_free(&self.beat).await)
+    }
+
     async fn connect(&self) -> Result<Stream, LostWhy> {
+        if !self.may_connect().await {
+            return Err(LostWhy::NotOurs);
+        }
         let mut request = self.config.events_url().into_client_request().map_err(|_| LostWhy::Unreachable)?;
         request.headers_mut().insert(AUTHORIZATION, self.config.authorization());
         let limits = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
@@ -171,8 +197,8 @@ impl EventSocket {
         }
     }
 
-    /// Serves one connection to its end: why it ended (none: replaced), and whether it was reported as connected.
-    async fn serve(&self, mut stream: Stream) -> (Option<LostWhy>, bool) {
+    /// Serves one connection to its end: why it ended, and whether it was reported as connected.
+    async fn serve(&self, mut stream: Stream) -> (End, bool) {
         // Reads on while the filter is set; what comes meanwhile belongs after `Connected`.
         let mut early = Vec::new();
         let mut unanswered = 0;
@@ -182,12 +208,12 @@ impl EventSocket {
                 tokio::select! {
                     set = &mut filter => match set {
                         Ok(()) => break,
-                        Err(why) => return (Some(why), false),
+                        Err(why) => return (End::Lost(why), false),
                     },
                     message = stream.next() => match self.take(message, &mut unanswered) {
                         Ok(event) if early.len() < CAPACITY => early.extend(event),
                         Ok(_) => {}
-                        Err(why) => return (Some(why), false),
+                        Err(why) => return (End::Lost(why), false),
                     },
                 }
             }
@@ -195,43 +221,77 @@ impl EventSocket {
         count(&self.stats.connects);
         self.stats.connected.store(true, Ordering::Relaxed);
         self.feeder.push(SocketEvent::Connected);
-        let why = self.read(stream, early, unanswered).await;
+        let end = self.read(stream, early, unanswered).await;
         self.stats.connected.store(false, Ordering::Relaxed);
         count(&self.stats.losses);
-        (why, true)
+        (end, true)
     }
 
-    async fn read(&self, mut stream: Stream, early: Vec<Translated>, mut unanswered: u32) -> Option<LostWhy> {
+    async fn read(&self, mut stream: Stream, early: Vec<Translated>, mut unanswered: u32) -> End {
         for event in early {
             if event == Translated::Replaced {
-                return None;
+                return End::Replaced;
             }
             self.push(event);
         }
-        let mut ticks = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let mut canary = Canary::new(rand::random());
+        let mut sending: Option<BoxFuture<'_, (u64, Carried)>> = None;
+        let mut ticks = interval(PING_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 message = stream.next() => match self.take(message, &mut unanswered) {
-                    Ok(Some(Translated::Replaced)) => return None,
+                    Ok(Some(Translated::Replaced)) => return End::Replaced,
+                    Ok(Some(Translated::Canary(name))) => match canary.heard(&name) {
+                        Heard::Ours { sent } => self.came_back(sent),
+                        Heard::Nothing => {}
+                        Heard::Foreign => self.push(Translated::Canary(name)),
+                    },
                     Ok(Some(event)) => self.push(event),
                     Ok(None) => {}
-                    Err(why) => return Some(why),
+                    Err(why) => return End::Lost(why),
+                },
+                (number, outcome) = async {
+                    match &mut sending {
+                        Some(sending) => sending.await,
+                        None => std::future::pending().await,
+                    }
+                } => {
+                    sending = None;
+                    match outcome {
+                        Carried::Done => canary.taken(number, Instant::now()),
+                        Carried::Refused { .. } => canary.refused(),
+                        // Pings tell whether anybody is there.
+                        Carried::NotSent | Carried::Unknown => {}
+                    }
                 },
                 _ = ticks.tick() => {
                     if unanswered >= MISSED_PONGS {
-                        return Some(LostWhy::Silent);
+                        return End::Doubtful(LostWhy::Silent, Box::new(stream));
+                    }
+                    if canary.is_deaf(Instant::now()) {
+                        return End::Doubtful(LostWhy::Deaf, Box::new(stream));
                     }
                     unanswered += 1;
                     match timeout(WRITE_TIMEOUT, stream.send(Message::Ping(tungstenite::Bytes::new()))).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(_)) => return Some(LostWhy::Closed),
-                        Err(_) => return Some(LostWhy::Silent),
+                        Ok(Err(_)) => return End::Lost(LostWhy::Closed),
+                        Err(_) => return End::Doubtful(LostWhy::Silent, Box::new(stream)),
+                    }
+                    if sending.is_none() {
+                        let (number, name) = canary.next(Instant::now());
+                        sending = Some(async move { (number, self.client.show_life(&name).await) }.boxed());
                     }
                 }
             }
         }
+    }
+
+    /// A test event of this connection came back.
+    fn came_back(&self, sent: Instant) {
+        self.stats.canary_came_back();
+        self.client.shared.leave.application_held(sent.elapsed());
     }
 
     /// What one message says. Every message is a sign of life.
@@ -289,7 +349,7 @@ impl EventSocket {
 
     async fn set_filter(&self) -> Result<(), LostWhy> {
         for attempt in 1.. {
-            match self.client.set_event_filter().await {
+            match self.client.set_event_filter(None).await {
                 Ok(()) => break,
                 Err(AriError::Refused { status }) if attempt >= FILTER_ATTEMPTS => {
                     // Not worth a floor that stands still: what is not filtered is ignored.
@@ -304,6 +364,16 @@ impl EventSocket {
         }
         Ok(())
     }
+}
+
+/// How a connection ended.
+enum End {
+    /// Another client took our application.
+    Replaced,
+    /// It is gone.
+    Lost(LostWhy),
+    /// It may stand, and is no good.
+    Doubtful(LostWhy, Box<Stream>),
 }
 
 /// How long to wait after so many failures in a row; `chance` from 0 to 1 keeps many daemons apart.

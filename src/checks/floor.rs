@@ -70,7 +70,7 @@ pub async fn event_socket(client: &AriClient) -> Finding {
 /// The agents' SIP accounts: those of the database are in Asterisk, and those taken away are not.
 pub async fn accounts(client: &AriClient, store: &Store, node: &Node) -> Option<Finding> {
     let Ok(Ok((accounts, gone))) = tokio::time::timeout(LIMIT, async {
-        Ok::<_, StoreError>((store.sip_accounts().await?, store.gone_sip_accounts().await?))
+        Ok::<_, StoreError>((store.sip_accounts().await?, store.gone_sip_accounts(&node.name).await?))
     })
     .await
     else {

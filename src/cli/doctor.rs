@@ -8,6 +8,7 @@ use crate::checks::{self, Finding, Level};
 use crate::config::{Config, Loaded, Node};
 use crate::store::Store;
 use clap::Args;
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
@@ -31,14 +32,12 @@ impl Doctor {
         let mut findings = settings(context, &loaded);
         let config = &loaded.config;
         let store = Context::unchecked_store(config)?;
-        let (postgres, node, daemon) = tokio::join!(
-            checks::postgres(&store, Timestamp::now),
-            look_at_node(config, &config.node, &store, knows_password),
-            checks::daemon(&config.http),
-        );
+        let nodes = config.nodes.iter().map(|node| look_at_node(config, node, &store, knows_password));
+        let (postgres, nodes, daemon) =
+            tokio::join!(checks::postgres(&store, Timestamp::now), join_all(nodes), checks::daemon(&config.http),);
         findings.push(checks::emergency(config));
         findings.extend(postgres);
-        findings.extend(node);
+        findings.extend(nodes.into_iter().flatten());
         findings.push(daemon);
         show(context, &findings)
     }

@@ -64,6 +64,7 @@ impl From<StoreError> for Failure {
             | StoreError::Inconsistent { .. }
             | StoreError::Migration(_)
             | StoreError::Behind(_)
+            | StoreError::NotOwner
             | StoreError::Unexpected(_) => Self::new(error),
         }
     }

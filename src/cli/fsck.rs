@@ -80,7 +80,10 @@ impl Fsck {
         written?;
         if !self.records_only {
             let missing = (!knows_password).then_some("its password cannot be read by this user");
-            against_asterisk(context, &store, &config.node, missing, &mut sum).await?;
+            of_no_node(context, &store, &config.nodes, &mut sum).await?;
+            for node in &config.nodes {
+                against_asterisk(context, &store, node, missing, &mut sum).await?;
+            }
         }
 
         let mut left = sum.findings;
@@ -154,6 +157,16 @@ struct Differences {
     strays: BTreeSet<(&'static str, String, CallId)>,
 }
 
+/// Calls that no daemon with these settings ends.
+async fn of_no_node(context: &Context, store: &Store, nodes: &[Node], sum: &mut Sum) -> Outcome {
+    let is_known = |call: &Unsettled| nodes.iter().any(|node| node.name == call.node);
+    for call in store.unsettled().await?.iter().filter(|call| !is_known(call)) {
+        let text = format!("open on {}, which is no node of these settings: no daemon will end it", call.node);
+        sum.asterisk(context, call.node.as_ref(), "call", &call.id.to_string(), &text)?;
+    }
+    Ok(())
+}
+
 async fn against_asterisk(
     context: &Context,
     store: &Store,
@@ -162,10 +175,6 @@ async fn against_asterisk(
     sum: &mut Sum,
 ) -> Outcome {
     let name = node.name.to_string();
-    for call in store.unsettled().await?.iter().filter(|call| call.node != node.name) {
-        let text = format!("open on {}, which is no node of these settings: no daemon will end it", call.node);
-        sum.asterisk(context, call.node.as_ref(), "call", &call.id.to_string(), &text)?;
-    }
     let client = match missing {
         Some(why) => Err(why.to_owned()),
         None => doctor::client(node),

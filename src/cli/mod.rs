@@ -17,6 +17,7 @@ mod fsck;
 mod import;
 mod local;
 mod migrate;
+mod node_metrics;
 mod numbers;
 mod organizations;
 mod output;

@@ -1,9 +1,8 @@
 //! `cordboard serve`: the daemon.
 
-use crate::ari::SocketStats;
+use super::node_metrics::node_metrics;
 use crate::config::{self, Config, LogFormat};
-use crate::daemon::{self, Daemon, Ended, Status};
-use crate::http::metrics::{counter, gauge};
+use crate::daemon::{self, Ended, Parts, Process, Status, Terms};
 use crate::http::{self, AppState, Limits, Reach};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Metrics};
@@ -12,8 +11,9 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,8 +21,6 @@ use tokio_util::task::TaskTracker;
 const EX_CONFIG: u8 = 78;
 /// `EX_UNAVAILABLE`: something that we need is not there.
 const EX_UNAVAILABLE: u8 = 69;
-/// `EX_TEMPFAIL`: another daemon has our place.
-const EX_TEMPFAIL: u8 = 75;
 
 /// Runs the daemon until it is told to stop.
 pub async fn serve(path: &Path) -> ExitCode {
@@ -39,12 +37,16 @@ pub async fn serve(path: &Path) -> ExitCode {
         tracing::warn!("{warning}");
     }
     match run(path, config).await {
-        Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::LeftCalls(calls)) => {
             tracing::warn!(calls, "stopped; these calls go on in Asterisk, and the next start takes them up");
             ExitCode::SUCCESS
         }
-        Ok(Ended::Replaced) => ExitCode::from(EX_TEMPFAIL),
+        Ok(Ended::HandedOver(calls)) => {
+            tracing::info!(calls, "stopped; another replica has taken over");
+            ExitCode::SUCCESS
+        }
+        // Only one node's part can be replaced or lose its lease, and it waits for the node again.
+        Ok(Ended::Drained | Ended::Replaced | Ended::LeaseLost) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::from(EX_UNAVAILABLE)
@@ -52,34 +54,66 @@ pub async fn serve(path: &Path) -> ExitCode {
     }
 }
 
+/// How long a renewal waits for a connection. It must not cost the lease.
+const LEASE_PATIENCE: Duration = Duration::from_millis(800);
+/// Between attempts to reach a database that was away when we started.
+const AGAIN: Duration = Duration::from_millis(500);
+
 async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     crate::numbering::warm_up();
     let postgres = &config.postgres;
     let store = Store::connect_for_calls(&postgres.url, postgres.max_connections, postgres.acquire_timeout)?;
-    match fit(&store, config.postgres.migrate_at_start).await {
+    let (tell_fit, fit) = watch::channel(false);
+    let migrate = postgres.migrate_at_start;
+    match bring_up_to_date(&store, migrate).await {
         Err(error @ (StoreError::Unavailable(_) | StoreError::TooSlow(_))) => {
             tracing::error!(%error, "starting without the database: emergency calls only, until it is there");
+            let store = store.clone();
+            // It ends when the database is there, or with the process.
+            tokio::spawn(async move {
+                while let Err(error) = bring_up_to_date(&store, migrate).await {
+                    tracing::debug!(%error, "the database is not there yet");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                tell_fit.send_replace(true);
+            });
         }
-        result => result?,
+        result => {
+            result?;
+            tell_fit.send_replace(true);
+        }
     }
     let (metrics, status) = (Arc::new(Metrics::default()), Arc::new(Status::default()));
     let signals = daemon::signals()?;
     let listeners = Listeners::bind(&config.http).await?;
-    let (daemon, handle, socket) =
-        Daemon::start(&config, store.clone(), Arc::clone(&metrics), Arc::clone(&status)).await?;
     // It ends with the process.
     tokio::spawn(daemon::watch_clocks(store.clone(), Arc::clone(&status)));
+    let (replica, alive) = daemon::this_process();
+    let at_once = u32::try_from(config.nodes.len()).unwrap_or(u32::MAX).saturating_add(2);
+    let leases = Store::connect(&postgres.url, at_once, LEASE_PATIENCE)?;
+    let (process, switchboard) = Process::start(Parts {
+        config: config.clone(),
+        store: store.clone(),
+        leases: leases.clone(),
+        fit,
+        replica,
+        alive,
+        terms: Terms::default(),
+        metrics: Arc::clone(&metrics),
+        status: Arc::clone(&status),
+    })?;
+    let lines = Arc::clone(&status);
     let web = listeners.serve(AppState {
         store: store.clone(),
-        calls: Arc::new(handle),
+        calls: Arc::new(switchboard),
         status,
         metrics,
-        extra: Arc::new(move |text| socket_metrics(text, &socket)),
+        extra: Arc::new(move |text| node_metrics(text, lines.nodes())),
         now: jiff::Timestamp::now,
         limits: Limits { body_bytes: config.http.max_body_bytes, ..Limits::default() },
     });
     let mut current = config;
-    let ended = daemon
+    let ended = process
         .run(signals, move || {
             let new = reload(path, &current)?;
             current = new.clone();
@@ -88,11 +122,12 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         .await;
     web.stop().await;
     store.close().await;
+    leases.close().await;
     Ok(ended)
 }
 
 /// Whether the tables are those of this program.
-async fn fit(store: &Store, migrate: bool) -> Result<(), StoreError> {
+async fn bring_up_to_date(store: &Store, migrate: bool) -> Result<(), StoreError> {
     if migrate {
         store.migrate().await?;
     }
@@ -146,25 +181,6 @@ impl Web {
         self.stop.cancel();
         self.tasks.wait().await;
     }
-}
-
-fn socket_metrics(text: &mut String, socket: &SocketStats) {
-    let counters = [
-        ("events", "Events read from Asterisk", &socket.events),
-        ("malformed_events", "Events that could not be read", &socket.malformed),
-        ("unknown_events", "Events of a type that we do not know", &socket.unknown),
-        ("overflows", "Times the queue of events ran over", &socket.overflows),
-        ("connects", "Connections made to the events", &socket.connects),
-        ("losses", "Connections to the events that were lost", &socket.losses),
-    ];
-    for (name, help, value) in counters {
-        counter(text, &format!("cordboard_ari_{name}"), help, value.load(Ordering::Relaxed));
-    }
-    // A task that nobody ends shows here first.
-    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    gauge(text, "cordboard_tasks", "Tasks alive in the daemon", tasks);
-    let connected = u8::from(socket.connected.load(Ordering::Relaxed));
-    gauge(text, "cordboard_ari_connected", "The connection to the events stands", connected);
 }
 
 /// The new configuration; none, and the old one stays, if it is bad.

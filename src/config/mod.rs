@@ -34,7 +34,7 @@
 //! | setting | credential |
 //! |---|---|
 //! | `postgres.url` | `database-url` |
-//! | `node.password` | `ari-password` |
+//! | `node.password` | `ari-password-` and the node's name, else `ari-password` |
 
 mod calls;
 mod emergency;
@@ -76,8 +76,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// Where facts wait while the database is away.
     pub journal: Journal,
-    /// The Asterisk server.
-    pub node: Node,
+    /// The Asterisk servers; at least one, of different names.
+    pub nodes: Vec<Node>,
     /// How calls are made.
     pub calls: Calls,
     /// Where emergency calls go; without it they are refused.
@@ -140,7 +140,7 @@ pub fn load_from(
 pub fn diff_needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut keys = old.postgres.restart_keys(&new.postgres);
     keys.extend(old.journal.restart_keys(&new.journal));
-    keys.extend(old.node.restart_keys(&new.node));
+    keys.extend(Node::restart_keys(&old.nodes, &new.nodes));
     keys.extend(old.http.restart_keys(&new.http));
     keys.extend(old.log.restart_keys(&new.log));
     keys
@@ -188,7 +188,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
     let raw = source::merge(text, env, report)?;
     let postgres = Postgres::check(raw.postgres.unwrap_or_default(), report);
     let journal = Journal::check(raw.journal.unwrap_or_default(), report);
-    let node = Node::check(raw.node.unwrap_or_default(), report);
+    let nodes = Node::check(raw.node.unwrap_or_default(), report);
     let calls = Calls::check(raw.calls.unwrap_or_default(), report);
     let emergency = emergency::check(raw.emergency, report);
     let http = Http::check(raw.http.unwrap_or_default(), report);
@@ -197,7 +197,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
     Ok(Config {
         postgres: postgres?,
         journal: journal?,
-        node: node?,
+        nodes: nodes?,
         calls: calls?,
         emergency: emergency?,
         http: http?,

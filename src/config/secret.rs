@@ -50,14 +50,16 @@ impl Secret<'_> {
 /// Warns of secrets written into a settings file that everyone may read.
 pub(super) fn warn_of_secrets_in(text: &str, config: &Config, report: &mut Report) {
     let mut exposed = Vec::new();
-    if text.contains(config.node.password.expose_secret()) {
-        exposed.push("node[0].password");
+    for (i, node) in config.nodes.iter().enumerate() {
+        if text.contains(node.password.expose_secret()) {
+            exposed.push(format!("node[{i}].password"));
+        }
     }
     if config.postgres.has_password() && text.contains(config.postgres.url.expose_secret()) {
-        exposed.push("postgres.url");
+        exposed.push("postgres.url".to_owned());
     }
     for key in exposed {
-        report.warn(key, "this secret stands in a file that everyone may read; take that right away (chmod o-r)");
+        report.warn(&key, "this secret stands in a file that everyone may read; take that right away (chmod o-r)");
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn redacted_toml(config: &Config) -> String {
     let sections = [
         ("postgres", Value::Table(postgres(&config.postgres))),
         ("journal", Value::Table(journal(&config.journal))),
-        ("node", Value::Array(vec![Value::Table(node(&config.node))])),
+        ("node", Value::Array(config.nodes.iter().map(|one| Value::Table(node(one))).collect())),
         ("calls", Value::Table(calls(&config.calls))),
         ("http", Value::Table(http(&config.http))),
         ("log", Value::Table(log(&config.log))),
@@ -50,6 +50,7 @@ fn node(node: &Node) -> Table {
         ("app", node.app.clone().into()),
         ("max_http_connections", number(node.max_http_connections)),
         ("request_timeout_ms", number(node.request_timeout.as_millis())),
+        ("weight", i64::from(node.weight).into()),
         ("allow_vulnerable_asterisk", node.allow_vulnerable_asterisk.into()),
         ("allow_live_dangerously", node.allow_live_dangerously.into()),
         ("allow_missing_safety_net", node.allow_missing_safety_net.into()),

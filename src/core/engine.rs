@@ -21,6 +21,10 @@ pub struct Engine {
     agents: BTreeMap<ChannelId, CallId>,
     /// Phones that the last listing showed and nobody knew.
     unknown: BTreeSet<ChannelId>,
+    /// Calls for help that somebody else began and could not tell us of: the record of such a call may come after the call.
+    spared: BTreeSet<CallId>,
+    /// Asterisk was listed.
+    has_listed: bool,
     /// The calls' deadlines, earliest first. Derived from the calls after each of their steps.
     deadlines: BTreeSet<(Timestamp, CallId)>,
     connected: bool,
@@ -64,6 +68,8 @@ impl Engine {
             calls: BTreeMap::new(),
             agents: BTreeMap::new(),
             unknown: BTreeSet::new(),
+            spared: BTreeSet::new(),
+            has_listed: false,
             deadlines: BTreeSet::new(),
             connected: false,
             draining: false,
@@ -250,7 +256,11 @@ impl Engine {
                 call.on_seen();
             });
         }
+        self.spare(channels);
         for listed in channels {
+            if self.is_spared(listed) {
+                continue;
+            }
             match self.owner(&listed.id) {
                 Some((call, _)) if self.calls.contains_key(&call) => {}
                 Some((call, _)) => out.commands.push((call, stray(&listed.id))),
@@ -262,13 +272,33 @@ impl Engine {
                 None => {}
             }
         }
-        self.unknown =
-            channels.iter().filter(|listed| self.owner(&listed.id).is_none()).map(|listed| listed.id.clone()).collect();
+        let unknown = |listed: &&ListedChannel| self.owner(&listed.id).is_none() && !self.is_spared(listed);
+        self.unknown = channels.iter().filter(unknown).map(|listed| listed.id.clone()).collect();
         for call in bridges {
-            if !self.calls.contains_key(call) {
+            if !self.calls.contains_key(call) && !self.spared.contains(call) {
                 out.commands.push((*call, Command::DestroyBridge { bridge: call.bridge() }));
             }
         }
+    }
+
+    /// All that may ring without a record is a call for help. Whoever begins here does not know what another daemon began
+    /// while the database was away: such a call is not ended, by its trunk it is told.
+    fn spare(&mut self, channels: &[ListedChannel]) {
+        let strangers: BTreeSet<CallId> = channels
+            .iter()
+            .filter(|listed| self.settings.emergency.as_ref().is_some_and(|route| listed.name.is_of(&route.trunk)))
+            .filter_map(|listed| listed.id.owner())
+            .filter(|call| !self.calls.contains_key(call))
+            .collect();
+        if std::mem::replace(&mut self.has_listed, true) {
+            self.spared.retain(|call| strangers.contains(call));
+        } else {
+            self.spared = strangers;
+        }
+    }
+
+    fn is_spared(&self, listed: &ListedChannel) -> bool {
+        [listed.id.owner(), listed.bridge].into_iter().flatten().any(|call| self.spared.contains(&call))
     }
 
     /// Lets one call take a step, hands out what followed, and forgets the call when it is over.

@@ -142,6 +142,12 @@ impl ChannelName {
         &self.0
     }
 
+    /// Whether it is a channel towards this carrier.
+    pub fn is_of(&self, trunk: &TrunkName) -> bool {
+        let endpoint = self.0.strip_prefix("PJSIP/").and_then(|name| name.rsplit_once('-'));
+        endpoint.is_some_and(|(endpoint, _)| endpoint == trunk.as_ref())
+    }
+
     /// The PJSIP endpoint whose channel this is: the only answer to "who calls", never the From header.
     pub fn endpoint(&self) -> Option<EndpointName> {
         let (endpoint, _) = self.0.strip_prefix("PJSIP/")?.rsplit_once('-')?;

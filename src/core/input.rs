@@ -205,6 +205,8 @@ pub struct ListedChannel {
     pub name: ChannelName,
     /// Its state.
     pub state: ListedState,
+    /// The call in whose bridge it is; none: in none of ours.
+    pub bridge: Option<CallId>,
 }
 
 /// A channel's state in a listing.

@@ -39,7 +39,8 @@ impl Accounts {
     pub fn spawn(store: Store, client: AriClient, name: NodeName, url: String) -> Self {
         let (poke, nodes) = mpsc::unbounded_channel();
         let (told, agents) = mpsc::unbounded_channel();
-        let worker = Worker { store, client, name, url, told, node_started_at: None, pushed: BTreeMap::new() };
+        let worker =
+            Worker { store, client, name, url, told, node_started_at: None, unstored: None, pushed: BTreeMap::new() };
         tokio::spawn(worker.run(nodes));
         Self { poke: Poke(poke), agents }
     }
@@ -61,6 +62,8 @@ struct Worker {
     url: String,
     told: mpsc::UnboundedSender<Agents>,
     node_started_at: Option<Timestamp>,
+    /// The node, as long as the database does not know of its start.
+    unstored: Option<NodeInfo>,
     /// What Asterisk has from us, so that only what changed is pushed.
     pushed: BTreeMap<EndpointName, String>,
 }
@@ -73,15 +76,16 @@ impl Worker {
             tokio::select! {
                 node = nodes.recv() => match node {
                     Some(node) if self.node_started_at == Some(node.startup_time) => continue,
-                    Some(node) => self.new_node(&node).await,
+                    Some(node) => self.new_node(node),
                     None => return,
                 },
                 _ = changes.next() => self.tell_agents().await,
                 () = tokio::time::sleep(AGAIN), if behind => {}
             }
-            behind = self.node_started_at.is_some() && !self.push().await;
+            self.store_start().await;
+            behind = self.unstored.is_some() || self.node_started_at.is_some() && !self.push().await;
             if let Err(error) = self.remember().await {
-                tracing::warn!(%error, "the agents' numbers could not be read ahead");
+                tracing::warn!(node = %self.name, %error, "the agents' numbers could not be read ahead");
             }
         }
     }
@@ -94,12 +98,19 @@ impl Worker {
         Ok(())
     }
 
-    async fn new_node(&mut self, node: &NodeInfo) {
-        tracing::info!(version = node.version, started = %node.startup_time, "connected with asterisk");
-        self.node_started_at = Some(node.startup_time);
+    fn new_node(&mut self, node: NodeInfo) {
+        let started = node.startup_time;
+        tracing::info!(node = %self.name, version = node.version, %started, "connected with asterisk");
+        self.node_started_at = Some(started);
+        self.unstored = Some(node);
         self.pushed.clear();
+    }
+
+    async fn store_start(&mut self) {
+        let Some(node) = self.unstored.take() else { return };
         if let Err(error) = self.store.node_seen(&self.name, &self.url, &node.version, node.startup_time).await {
-            tracing::warn!(%error, "the node's start could not be stored");
+            tracing::warn!(node = %self.name, %error, "the node's start could not be stored");
+            self.unstored = Some(node);
         }
     }
 
@@ -125,10 +136,10 @@ impl Worker {
 
     async fn try_push(&mut self) -> Result<bool, crate::store::StoreError> {
         let mut complete = true;
-        for endpoint in self.store.gone_sip_accounts().await? {
+        for endpoint in self.store.gone_sip_accounts(&self.name).await? {
             if self.client.delete_sip_account(&endpoint).await == Carried::Done {
                 self.pushed.remove(&endpoint);
-                self.store.forget_gone(&endpoint).await?;
+                self.store.forget_gone(&endpoint, &self.name).await?;
                 tracing::info!(%endpoint, "SIP account removed");
             } else {
                 complete = false;

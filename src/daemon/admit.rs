@@ -81,8 +81,15 @@ pub(super) struct Admitter {
 }
 
 impl Admitter {
-    pub fn new(store: Store, breaker: Breaker, config: &Config, lane: Lane, metrics: Arc<Metrics>) -> Self {
-        let (node, rules) = (config.node.name.clone(), Arc::new(Rules::of(config)));
+    pub fn new(
+        store: Store,
+        breaker: Breaker,
+        config: &Config,
+        node: NodeName,
+        lane: Lane,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let rules = Arc::new(Rules::of(config));
         Self { store, breaker, deadline: config.postgres.admission_timeout, node, rules, lane, metrics }
     }
 

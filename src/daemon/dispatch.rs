@@ -11,6 +11,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -20,11 +21,18 @@ pub(super) struct Dispatch {
     results: Lane,
     metrics: Arc<Metrics>,
     queues: HashMap<CallId, mpsc::UnboundedSender<Vec<Command>>>,
+    /// Steps of which not every order has come to its end.
+    under_way: Arc<AtomicUsize>,
 }
 
 impl Dispatch {
     pub fn new(client: AriClient, results: Lane, metrics: Arc<Metrics>) -> Self {
-        Self { client, results, metrics, queues: HashMap::new() }
+        Self { client, results, metrics, queues: HashMap::new(), under_way: Arc::default() }
+    }
+
+    /// Whether every command has come to its end.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
     }
 
     /// Queues what one step of a call ordered. It never waits: the queues are bounded by what a call can order in its life.
@@ -32,9 +40,11 @@ impl Dispatch {
         let queue = self.queues.entry(call).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (client, results) = (self.client.clone(), self.results.clone());
-            tokio::spawn(carry_out_all(client, results, Arc::clone(&self.metrics), call, receiver));
+            let (metrics, under_way) = (Arc::clone(&self.metrics), Arc::clone(&self.under_way));
+            tokio::spawn(carry_out_all(client, results, metrics, under_way, call, receiver));
             sender
         });
+        self.under_way.fetch_add(1, Ordering::AcqRel);
         // The other end lives as long as this one.
         let _ = queue.send(step);
     }
@@ -49,23 +59,30 @@ async fn carry_out_all(
     client: AriClient,
     results: Lane,
     metrics: Arc<Metrics>,
+    under_way: Arc<AtomicUsize>,
     call: CallId,
     mut steps: mpsc::UnboundedReceiver<Vec<Command>>,
 ) {
     let carrier = Carrier { client, results, metrics, call };
-    let (mut orders, mut under_way) = (Orders::default(), FuturesUnordered::new());
-    let mut more = true;
+    let (mut orders, mut requests) = (Orders::default(), FuturesUnordered::new());
+    let (mut more, mut steps_taken) = (true, 0);
     while more || !orders.is_idle() {
         tokio::select! {
             step = steps.recv(), if more => match step {
-                Some(step) => orders.add(step),
+                Some(step) => {
+                    steps_taken += 1;
+                    orders.add(step);
+                }
                 None => more = false,
             },
-            Some((ticket, outcome)) = under_way.next() => orders.done(ticket, outcome),
+            Some((ticket, outcome)) = requests.next() => orders.done(ticket, outcome),
         }
         while let Some((ticket, command)) = orders.next() {
             let carrier = &carrier;
-            under_way.push(async move { (ticket, carrier.carry_out(command).await) });
+            requests.push(async move { (ticket, carrier.carry_out(command).await) });
+        }
+        if orders.is_idle() {
+            under_way.fetch_sub(std::mem::take(&mut steps_taken), Ordering::AcqRel);
         }
     }
 }

@@ -2,36 +2,39 @@
 
 use super::Lane;
 use super::accounts::Accounts;
-use super::admit::{Admitter, Rules};
+use super::admit::Admitter;
 use super::breaker::Breaker;
 use super::clock::Clock;
 use super::directory::Directory;
 use super::dispatch::Dispatch;
+use super::early::Dialling;
 use super::handle::{self, Ask, Handle};
 use super::inspector::{Inspector, unless_fit};
+use super::lease::{self, Lease, Trust};
 use super::left;
-use super::lifecycle::{Notifier, Signal};
+use super::lifecycle::PULSE;
+use super::orders::Orders;
 use super::restore::{self, Waiting};
-use super::resync::resync;
+use super::resync::{Unheard, resync};
 use super::status::Status;
+use super::task::Task;
 use super::writer::{self, Writer};
 use crate::ari::{AriClient, AriConfig, EventSocket, LostWhy, SocketEvent, SocketEvents, SocketStats, Translated};
-use crate::config::Config;
+use crate::config::{Config, Node};
 use crate::core::command::Answer;
 use crate::core::engine::Engine;
 use crate::core::ids::{CallId, NodeName, RequestId};
 use crate::core::input::Input;
 use crate::core::outcome::RefusalReason;
 use crate::core::settings::EmergencyRoute;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::Metrics;
-use futures::{Stream, StreamExt};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -40,8 +43,8 @@ const RESYNC_EVERY: Duration = Duration::from_secs(10);
 /// After a failed resync.
 const RESYNC_AGAIN: Duration = Duration::from_millis(500);
 
-/// The daemon, ready to run.
-pub struct Daemon {
+/// The loop of one node, for the time of one ownership.
+pub(super) struct Daemon {
     pub(super) engine: Engine,
     clock: Clock,
     pub(super) directory: Directory,
@@ -53,23 +56,33 @@ pub struct Daemon {
     accounts: Accounts,
     pub(super) inspector: Inspector,
     client: AriClient,
-    events: SocketEvents,
+    pub(super) events: SocketEvents,
     pub(super) node: NodeName,
     pub(super) emergency: Option<EmergencyRoute>,
     lane: Lane,
-    results: mpsc::UnboundedReceiver<Input>,
+    pub(super) results: mpsc::UnboundedReceiver<Input>,
     asks: mpsc::Receiver<Ask>,
     pub(super) waiting: HashMap<RequestId, oneshot::Sender<(CallId, Answer)>>,
     next_request: u64,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) notifier: Notifier,
-    drain_timeout: Duration,
+    pub(super) config: Arc<Config>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) standby: Arc<AtomicBool>,
+    store: Store,
+    pub(super) hand_over_at: Option<Instant>,
     resync_at: Option<Instant>,
+    /// Since when events are heard, until the listing that follows has come: what happened before was not heard.
+    heard_since: Option<Timestamp>,
+    found: mpsc::UnboundedReceiver<Translated>,
+    tell_found: mpsc::UnboundedSender<Translated>,
+    /// Who dialled before it was known whether this Asterisk may be used, and until when they wait.
+    pub(super) early: VecDeque<(Instant, Dialling)>,
     /// When the daemon stops although calls are under way.
-    stop_at: Option<Instant>,
+    pub(super) stop_at: Option<Instant>,
     pub(super) announced: bool,
     pub(super) node_started_at: Option<Timestamp>,
+    pub(super) socket: Task,
 }
 
 /// Why the daemon cannot run.
@@ -81,9 +94,6 @@ pub enum Trouble {
     /// The HTTP client cannot be made.
     #[error("node: {0}")]
     Client(#[from] crate::ari::AriSetupError),
-    /// The database cannot be used.
-    #[error("postgres: {0}")]
-    Store(#[from] StoreError),
 }
 
 /// How the loop came to its end.
@@ -93,8 +103,12 @@ pub enum Ended {
     Drained,
     /// As asked; calls go on in Asterisk without us, until the next start adopts them.
     LeftCalls(usize),
-    /// Another daemon connected to our node under our name.
+    /// As asked; another replica takes up what is under way.
+    HandedOver(usize),
+    /// Somebody connected to our node under our name.
     Replaced,
+    /// Another replica owns the node.
+    LeaseLost,
 }
 
 impl Daemon {
@@ -104,26 +118,31 @@ impl Daemon {
     /// # Errors
     /// The node's part of the configuration is unusable.
     pub async fn start(
-        config: &Config,
+        config: Arc<Config>,
+        place: &Node,
+        lease: &Lease,
         store: Store,
         metrics: Arc<Metrics>,
         status: Arc<Status>,
-    ) -> Result<(Self, Handle, Arc<SocketStats>), Trouble> {
-        let node = config.node.name.clone();
-        let ari = AriConfig::new(
-            &format!("{}/ari", config.node.url.as_str().trim_end_matches('/')),
-            &config.node.app,
-            &config.node.username,
-            config.node.password.clone(),
-        )?;
-        let client = AriClient::new(ari)?;
+    ) -> Result<(Self, Handle, AriClient, Arc<SocketStats>), Trouble> {
+        let node = place.name.clone();
+        let store = if lease::is_off() { store } else { store.fenced_when_granted(&node, lease.epoch.clone()) };
+        let trust = Arc::clone(&lease.trust);
+        let client = AriClient::with_leave(ari_config(place)?, Arc::clone(&trust) as _)?;
         let (socket, events, counters) = EventSocket::new(client.clone());
 
         let (journal, left) = left::open(&config.journal, &node, &status).await;
         let breaker = Breaker::new(Arc::clone(&status));
-        let writer =
-            writer::spawn(store.clone(), breaker.clone(), Arc::clone(&status), Arc::clone(&metrics), journal, left);
-        let mut source = restore::Source::new(config, store.clone(), writer.caught_up());
+        let writer = writer::spawn(
+            store.clone(),
+            breaker.clone(),
+            Arc::clone(&status),
+            Arc::clone(&metrics),
+            Arc::clone(&trust),
+            journal,
+            left,
+        );
+        let mut source = restore::Source::new(node.clone(), store.clone(), writer.caught_up());
         let restored = source.at_start().await;
         if restored.is_none() {
             breaker.open();
@@ -132,31 +151,40 @@ impl Daemon {
         let (sender, results) = mpsc::unbounded_channel();
         let lane = Lane(sender);
         let (handle, asks) = handle::channel();
+        let (tell_found, found) = mpsc::unbounded_channel();
         let mut daemon = Self {
             dispatch: Dispatch::new(client.clone(), lane.clone(), Arc::clone(&metrics)),
-            admitter: Admitter::new(store.clone(), breaker, config, lane.clone(), Arc::clone(&metrics)),
+            admitter: Admitter::new(store.clone(), breaker, &config, node.clone(), lane.clone(), Arc::clone(&metrics)),
             writer,
-            accounts: Accounts::spawn(store, client.clone(), node.clone(), config.node.url.to_string()),
-            inspector: Inspector::spawn(client.clone(), config.node.clone(), Arc::clone(&status)),
+            accounts: Accounts::spawn(store.clone(), client.clone(), node.clone(), place.url.to_string()),
+            inspector: Inspector::spawn(client.clone(), place.clone(), Arc::clone(&status)),
             node,
             emergency: config.emergency.clone(),
             engine: Engine::new(config.engine_settings(), None),
             clock: Clock::default(),
             directory: Directory::default(),
             waiting_for: restored.is_none().then(|| Waiting::spawn(source)),
-            client,
+            client: client.clone(),
             events,
             lane,
             results,
             asks,
             waiting: HashMap::new(),
             next_request: 0,
-            notifier: Notifier::default(),
-            drain_timeout: config.shutdown.drain_timeout,
+            config,
+            trust,
+            standby: Arc::clone(&lease.standby),
+            store,
+            hand_over_at: None,
             resync_at: None,
+            heard_since: None,
+            found,
+            tell_found,
+            early: VecDeque::new(),
             stop_at: None,
             announced: false,
             node_started_at: None,
+            socket: Task::spawn(socket.run()),
             status,
             metrics,
         };
@@ -167,52 +195,47 @@ impl Daemon {
             }
             None => daemon.step(Input::Refuse { reason: Some(RefusalReason::StoreUnavailable) }),
         }
-        daemon.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
-        tokio::spawn(socket.run());
-        Ok((daemon, handle, counters))
+        daemon.status.emergency_route.store(daemon.emergency.is_some(), Ordering::Relaxed);
+        Ok((daemon, handle, client, counters))
     }
 
-    /// Runs until it is told to stop. `reload` gives the new configuration, or none if it is bad and the old one stays.
-    pub async fn run(
-        mut self,
-        mut signals: impl Stream<Item = Signal> + Unpin,
-        mut reload: impl FnMut() -> Option<Config>,
-    ) -> Ended {
-        let mut pulse = tokio::time::interval(self.notifier.interval());
-        // The process serves from here on. Whether calls can be made is another question, which `/readyz` answers: a start
-        // must not fail because Asterisk comes up later than we do.
-        self.notifier.ready();
-        self.notifier.status("waiting for asterisk");
+    /// Runs until it is told to stop, or until the node is not ours any more. Then [`Daemon::end`] it, or
+    /// [`Daemon::abandon`] it.
+    pub async fn run(&mut self, orders: &mut watch::Receiver<Orders>) -> Ended {
+        let mut pulse = tokio::time::interval(PULSE);
+        let trust = Arc::clone(&self.trust);
         loop {
+            self.obey(orders);
             if self.stop_at.is_some() && self.engine.open_calls() == 0 {
-                return self.end(Ended::Drained).await;
+                return Ended::Drained;
+            }
+            if self.hand_over_at.is_some() && self.is_idle() {
+                return Ended::HandedOver(self.engine.open_calls());
             }
             let deadline = self.engine.deadline().map(|at| self.instant(at));
+            let early = self.early_until();
             tokio::select! {
+                () = trust.ended() => return Ended::LeaseLost,
                 Some(event) = self.events.recv() => {
                     if !self.on_socket(event) {
-                        return self.end(Ended::Replaced).await;
+                        return Ended::Replaced;
                     }
                 }
                 Some(input) = self.results.recv() => self.step(input),
+                Some(found) = self.found.recv() => self.on_event(found),
+                () = until(early) => self.dial_early(),
                 Some(ask) = self.asks.recv() => self.on_ask(ask),
                 Some(restored) = restore::restored(&mut self.waiting_for) => self.restore_late(restored),
                 Some(agents) = self.accounts.changed() => self.directory.replace(agents),
                 Some(verdict) = self.inspector.looked() => self.on_looked(verdict),
                 () = until(deadline) => self.step(Input::DeadlinePassed),
                 () = until(self.resync_at) => self.resync(),
-                () = until(self.stop_at) => {
-                    let left = self.engine.open_calls();
-                    return self.end(Ended::LeftCalls(left)).await;
-                }
-                Some(signal) = signals.next() => match signal {
-                    Signal::Reload => self.reload(&mut reload),
-                    Signal::Stop => self.stop(),
-                },
+                () = until(self.hand_over_at) => return Ended::HandedOver(self.engine.open_calls()),
+                () = until(self.stop_at) => return Ended::LeftCalls(self.engine.open_calls()),
+                Ok(()) = orders.changed() => {}
                 _ = pulse.tick() => {}
             }
             // After the work, by the loop itself: a stuck engine must not look alive.
-            self.notifier.alive();
             self.status.last_turn_ms.store(self.clock.now().as_millisecond(), Ordering::Relaxed);
         }
     }
@@ -220,11 +243,16 @@ impl Daemon {
     /// False if the daemon must stop at once.
     fn on_socket(&mut self, event: SocketEvent) -> bool {
         match event {
-            SocketEvent::Connected | SocketEvent::Overflowed => self.resync(),
+            SocketEvent::Connected => {
+                self.heard_since = Some(self.clock.now());
+                self.resync();
+            }
+            SocketEvent::Overflowed => self.resync(),
             SocketEvent::Event(translated) => self.on_event(translated),
             SocketEvent::Lost { why } => self.on_lost(why),
             SocketEvent::Replaced => {
-                tracing::error!("another daemon connected to this node under our name; this one stops");
+                self.trust.end();
+                tracing::warn!(node = %self.node, "somebody else took our application in asterisk; this replica steps back");
                 return false;
             }
         }
@@ -241,11 +269,7 @@ impl Daemon {
             }
             Translated::AgentDialled { channel, name, raw, at } => {
                 crash_point!(K01);
-                let endpoint = name.endpoint();
-                let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(endpoint.as_ref(), raw));
-                let endpoint = endpoint.map_or_else(|| "nobody".to_owned(), String::from);
-                tracing::info!(%call, channel = channel.as_str(), endpoint, emergency = dialled.emergency, "an agent dialled");
-                self.step(Input::AgentDialled { call, channel, name, dialled, at });
+                self.on_dialled(Dialling { channel, name, raw, at });
             }
             Translated::ForeignChannel { channel, .. } => {
                 tracing::warn!(
@@ -257,12 +281,11 @@ impl Daemon {
     }
 
     fn on_lost(&mut self, why: LostWhy) {
-        tracing::warn!(%why, "the event socket is lost; calls under way go on in Asterisk");
+        tracing::warn!(node = %self.node, %why, "the event socket is lost; calls under way go on in Asterisk");
         self.status.asterisk.store(false, Ordering::Relaxed);
         self.resync_at = None;
         self.step(Input::Disconnected);
         self.inspector.lost();
-        self.notifier.status("asterisk is not reachable; calls under way go on");
     }
 
     pub(super) fn resync(&mut self) {
@@ -276,8 +299,14 @@ impl Daemon {
         let (client, lane) = (self.client.clone(), self.lane.clone());
         let (accounts, inspector) = (self.accounts.poke(), self.inspector.poke());
         let (status, metrics) = (Arc::clone(&self.status), Arc::clone(&self.metrics));
+        let unheard = self.heard_since.map(|before| Unheard {
+            store: self.store.clone(),
+            node: self.node.clone(),
+            before,
+            tell: self.tell_found.clone(),
+        });
         tokio::spawn(async move {
-            let listed = resync(&client, &lane).await;
+            let listed = resync(&client, &lane, unheard).await;
             metrics.resynced(listed.is_ok());
             match listed {
                 Ok(node) => {
@@ -334,40 +363,9 @@ impl Daemon {
 
     fn on_listed(&mut self) {
         self.resync_at = Some(Instant::now() + RESYNC_EVERY);
+        self.heard_since = None;
         self.status.asterisk.store(true, Ordering::Relaxed);
         self.announce();
-    }
-
-    fn reload(&mut self, reload: &mut impl FnMut() -> Option<Config>) {
-        self.notifier.reloading();
-        if let Some(config) = reload() {
-            self.engine.set_settings(config.engine_settings());
-            self.admitter.set_rules(Rules::of(&config));
-            self.drain_timeout = config.shutdown.drain_timeout;
-            self.status.emergency_route.store(config.emergency.is_some(), Ordering::Relaxed);
-            self.emergency = config.emergency;
-        }
-        self.notifier.ready();
-    }
-
-    fn stop(&mut self) {
-        let now = Instant::now();
-        if self.stop_at.is_some() {
-            tracing::warn!("told a second time: stopping now");
-            self.stop_at = Some(now);
-            return;
-        }
-        let open_calls = self.engine.open_calls();
-        tracing::info!(open_calls, "no new calls; stopping when the last has ended");
-        self.notifier.stopping();
-        self.status.draining.store(true, Ordering::Relaxed);
-        self.stop_at = Some(now + self.drain_timeout);
-        self.step(Input::Drain);
-    }
-
-    async fn end(self, ended: Ended) -> Ended {
-        self.writer.close().await;
-        ended
     }
 
     /// Deadlines are wall time, sleeping is not.
@@ -375,6 +373,12 @@ impl Daemon {
         let left = at.duration_since(self.clock.now());
         Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO)
     }
+}
+
+/// How to reach a node.
+pub(super) fn ari_config(node: &Node) -> Result<AriConfig, crate::ari::InvalidAriConfig> {
+    let url = format!("{}/ari", node.url.as_str().trim_end_matches('/'));
+    AriConfig::new(&url, &node.app, &node.username, node.password.clone())
 }
 
 /// Sleeps until then; for ever, if there is no then.

@@ -13,7 +13,7 @@ pub(super) enum Ask {
 
 /// The door to the loop. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle {
+pub(super) struct Handle {
     asks: mpsc::Sender<Ask>,
 }
 

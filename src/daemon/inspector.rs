@@ -192,6 +192,7 @@ impl Daemon {
         // One that was started since is another one, and will be looked at too.
         if self.node_started_at == Some(verdict.about) {
             self.step(unless_fit(verdict.fit));
+            self.dial_early();
             self.announce();
         }
     }
@@ -199,14 +200,12 @@ impl Daemon {
     pub(super) fn announce(&mut self) {
         let fit = self.node_started_at.and_then(|started| self.inspector.fitness(started));
         match fit.filter(|_| self.status.asterisk.load(Ordering::Relaxed)) {
-            None => {}
-            Some(false) => self.notifier.status("asterisk is not fit for calls: emergency calls only, see the log"),
+            None | Some(false) => {}
             Some(true) => {
                 if !self.announced {
                     self.announced = true;
-                    tracing::info!(open_calls = self.engine.open_calls(), "ready");
+                    tracing::info!(node = %self.node, open_calls = self.engine.open_calls(), "ready");
                 }
-                self.notifier.status("ready");
             }
         }
     }

@@ -27,7 +27,7 @@ pub fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin + Send> {
 }
 
 /// An idle loop turns this often.
-const PULSE: Duration = Duration::from_secs(1);
+pub(super) const PULSE: Duration = Duration::from_secs(1);
 
 /// Tells systemd how we are. Does nothing when systemd did not start us.
 #[derive(Clone, Copy, Debug)]

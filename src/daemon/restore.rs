@@ -2,7 +2,6 @@
 //! the daemon runs without: it takes emergency calls and refuses the others, lets calls under way alone, and remembers what
 //! it hears of them. Nothing is swept up in Asterisk before it is known what belongs to whom.
 
-use crate::config::Config;
 use crate::core::engine::Engine;
 use crate::core::ids::{CallId, NodeName};
 use crate::core::input::Input;
@@ -16,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use super::accounts::Agents;
 use super::driver::Daemon;
 use super::inspector::unless_fit;
+use super::task::Task;
 
 /// What the database knows.
 pub(super) struct Restored {
@@ -38,17 +38,19 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 pub(super) struct Source {
     store: Store,
     node: NodeName,
-    migrate: bool,
     caught_up: watch::Receiver<bool>,
 }
 
 impl Source {
-    pub fn new(config: &Config, store: Store, caught_up: watch::Receiver<bool>) -> Self {
-        Self { store, node: config.node.name.clone(), migrate: config.postgres.migrate_at_start, caught_up }
+    pub fn new(node: NodeName, store: Store, caught_up: watch::Receiver<bool>) -> Self {
+        Self { store, node, caught_up }
     }
 
     /// What a start can have without waiting long.
     pub async fn at_start(&mut self) -> Option<Restored> {
+        if !self.store.is_granted() {
+            return None;
+        }
         let store = self.store.clone();
         store.within(AT_START, self.attempt()).await.ok()
     }
@@ -70,13 +72,8 @@ impl Source {
     }
 
     async fn attempt(&mut self) -> Result<Restored, StoreError> {
-        if self.migrate {
-            self.store.migrate().await?;
-        }
-        let pending = self.store.pending_migrations().await?;
-        if !pending.is_empty() {
-            return Err(StoreError::Behind(pending.join(", ")));
-        }
+        // Before the node is ours somebody else may still write.
+        self.store.granted().await;
         // The writer lives as long as the loop.
         let _ = self.caught_up.wait_for(|done| *done).await;
         self.store.within(GIVE_UP, everything(self.store.clone(), self.node.clone())).await
@@ -97,6 +94,7 @@ pub(super) struct Waiting {
     pub held: Vec<Input>,
     /// Calls of this process: what the database has of them is older than what we know.
     pub begun: BTreeSet<CallId>,
+    _reading: Task,
 }
 
 /// More is not remembered. Times of calls of which something was missed are estimated.
@@ -105,10 +103,10 @@ const HELD: usize = 100_000;
 impl Waiting {
     pub fn spawn(source: Source) -> Self {
         let (sender, restored) = oneshot::channel();
-        tokio::spawn(async move {
+        let reading = Task::spawn(async move {
             let _ = sender.send(source.read().await);
         });
-        Self { restored, held: Vec::new(), begun: BTreeSet::new() }
+        Self { restored, held: Vec::new(), begun: BTreeSet::new(), _reading: reading }
     }
 
     /// Keeps back what cannot be understood yet.
@@ -170,7 +168,7 @@ impl Daemon {
         for input in waiting.held {
             self.step(input);
         }
-        tracing::info!(open_calls = self.engine.open_calls(), "the database is there; calls are taken");
+        tracing::info!(node = %self.node, open_calls = self.engine.open_calls(), "the database is there; calls are taken");
         self.resync();
     }
 }

@@ -5,16 +5,23 @@
 //! [breaker](super::breaker) when all that waited is written, and opens it when a write fails or takes too long. So nothing
 //! new is asked of a database that does not yet have what is known.
 
+mod batch;
+
 use super::backlog::Backlog;
 use super::breaker::Breaker;
+use super::clock;
+use super::lease::Trust;
 use super::status::Status;
 use crate::core::engine::Write;
+use crate::core::ids::CallId;
 use crate::journal::Journal;
-use crate::store::writes::{CallWrite, EnterRequest};
+use crate::store::writes::EnterRequest;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use batch::{undisputed, write};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -68,17 +75,21 @@ pub(super) fn spawn(
     breaker: Breaker,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
+    trust: Arc<Trust>,
     journal: Option<(Journal, u64)>,
     left: Vec<Job>,
 ) -> Writer {
     let (jobs, receiver) = mpsc::unbounded_channel();
     let (caught_up, watched) = watch::channel(left.is_empty());
     let now = Instant::now();
-    let away = !left.is_empty();
+    // Without an epoch nothing can be written.
+    let away = !left.is_empty() || !store.is_granted();
     let keeper = Keeper {
         store,
         breaker,
         metrics,
+        trust,
+        disputed: BTreeSet::new(),
         jobs: receiver,
         end_at: None,
         backlog: Backlog::new(journal, left, Arc::clone(&status)),
@@ -118,6 +129,12 @@ impl Writer {
         self.caught_up.clone()
     }
 
+    /// Ends without another write.
+    pub async fn abandon(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
     /// Waits until all is written or in the journal, or neither comes about in time.
     pub async fn close(self) {
         drop(self.jobs);
@@ -133,10 +150,16 @@ impl Writer {
     }
 }
 
+/// How many jobs were to be written, calls that are disputed, and what became of it.
+type Attempted = (usize, Result<BTreeSet<CallId>, StoreError>);
+
 struct Keeper {
     store: Store,
     breaker: Breaker,
     metrics: Arc<Metrics>,
+    trust: Arc<Trust>,
+    /// Calls of an earlier daemon that somebody else followed since.
+    disputed: BTreeSet<CallId>,
     jobs: mpsc::UnboundedReceiver<Job>,
     /// Set when no more jobs come: not later than then is the end.
     end_at: Option<Instant>,
@@ -144,7 +167,7 @@ struct Keeper {
     /// The last attempt failed, or takes too long, or not all of the backlog is written since.
     away: bool,
     /// The write under way, of the first jobs of the backlog, and how many.
-    attempt: Option<BoxFuture<'static, (usize, Result<(), StoreError>)>>,
+    attempt: Option<BoxFuture<'static, Attempted>>,
     /// When the next one begins.
     next_at: Instant,
     /// Until when the one under way may take its time.
@@ -162,8 +185,11 @@ impl Keeper {
             if self.is_done() {
                 return;
             }
-            self.begin();
-            let turn = self.next_turn();
+            let granted = self.store.is_granted();
+            if granted {
+                self.begin();
+            }
+            let turn = self.next_turn(granted);
             tokio::select! {
                 count = self.jobs.recv_many(&mut new, BATCH), if self.end_at.is_none() => {
                     if count == 0 {
@@ -174,10 +200,20 @@ impl Keeper {
                 (count, result) = finished(&mut self.attempt) => {
                     self.attempt = None;
                     match result {
-                        Ok(()) => self.on_written(count),
+                        Ok(disputed) => {
+                            self.disputed = disputed;
+                            self.on_written(count);
+                        }
+                        Err(StoreError::NotOwner) => {
+                            // What an owner wrote that is none any more would be somebody else's record. What stands in the
+                            // journal is held against that record when the node is ours again.
+                            self.trust.end();
+                            return;
+                        }
                         Err(error) => self.on_failed(&error),
                     }
                 }
+                () = self.store.granted(), if !granted => self.next_at = Instant::now(),
                 appended = self.backlog.saved() => self.backlog.on_saved(appended),
                 () = self.breaker.tripped() => self.next_at = Instant::now(),
                 () = tokio::time::sleep_until(turn) => {
@@ -207,9 +243,9 @@ impl Keeper {
     }
 
     /// When something is to be done although nothing happened.
-    fn next_turn(&self) -> Instant {
+    fn next_turn(&self, granted: bool) -> Instant {
         let attempt = match &self.attempt {
-            None => Some(self.next_at),
+            None => granted.then_some(self.next_at),
             Some(_) => (!self.away).then_some(self.patience_at),
         };
         let save = if self.away { self.backlog.save_at() } else { None };
@@ -224,13 +260,16 @@ impl Keeper {
             return;
         }
         let left = self.backlog.left();
-        let (store, batch) = (self.store.clone(), self.backlog.first(BATCH));
+        let (store, batch, disputed) = (self.store.clone(), self.backlog.first(BATCH), self.disputed.clone());
         self.patience_at = now + PATIENCE;
         self.attempt = Some(Box::pin(async move {
             let result = if batch.is_empty() {
-                store.within(ANSWER, store.ping()).await
+                store.within(ANSWER, store.ping()).await.map(|()| disputed)
             } else {
-                let write = async { write(&store, &undisputed(&store, &batch, left).await?).await };
+                let write = async {
+                    let (undisputed, disputed) = undisputed(&store, &batch, left, disputed).await?;
+                    write(&store, &undisputed).await.map(|()| disputed)
+                };
                 store.within(GIVE_UP, write).await
             };
             (batch.len(), result)
@@ -249,12 +288,19 @@ impl Keeper {
         if self.away && !self.backlog.is_empty() {
             return;
         }
+        self.caught_up.send_replace(true);
+        if !self.trust.has_lease(clock::uptime()) {
+            // It answers, and the lease is not renewed yet: nobody could be called.
+            self.away = true;
+            self.breaker.open();
+            self.next_at = self.next_at.min(now + COMPANY);
+            return;
+        }
         if self.away {
             tracing::info!("the database is back, and has all that waited");
         }
         self.away = false;
         self.breaker.close();
-        self.caught_up.send_replace(true);
     }
 
     fn on_failed(&mut self, error: &StoreError) {
@@ -275,90 +321,4 @@ async fn finished<T>(attempt: &mut Option<BoxFuture<'static, T>>) -> T {
         Some(attempt) => attempt.await,
         None => std::future::pending().await,
     }
-}
-
-/// Writes jobs in their order. All of it can be done again. Fails only if the database is away; what it refuses is left
-/// out, because no second attempt would change that.
-async fn write(store: &Store, batch: &[Arc<Job>]) -> Result<(), StoreError> {
-    // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
-    let mut facts: Vec<CallWrite> = Vec::new();
-    for job in batch {
-        match &**job {
-            Job::Facts(Write { call, first_seq, facts: new, record }) => {
-                let (facts_of_call, record) = (new.clone(), record.clone());
-                facts.push(CallWrite { call: *call, first_seq: *first_seq, facts: facts_of_call, record });
-            }
-            Job::Enter(request) => {
-                append(store, &std::mem::take(&mut facts)).await?;
-                if let Err(error) = store.enter(request).await {
-                    refused(error)?;
-                }
-            }
-        }
-    }
-    append(store, &facts).await
-}
-
-/// A batch without the facts of an earlier daemon in whose places the database has others. Somebody else followed those
-/// calls since, and what stands there stays. `left` of the batch are an earlier daemon's, the first ones.
-async fn undisputed(store: &Store, batch: &[Arc<Job>], left: usize) -> Result<Vec<Arc<Job>>, StoreError> {
-    let mut undisputed = Vec::with_capacity(batch.len());
-    for (place, job) in batch.iter().enumerate() {
-        if place < left && is_disputed(store, job).await? {
-            continue;
-        }
-        undisputed.push(Arc::clone(job));
-    }
-    Ok(undisputed)
-}
-
-async fn is_disputed(store: &Store, job: &Job) -> Result<bool, StoreError> {
-    let Job::Facts(Write { call, first_seq, facts, record }) = job else { return Ok(false) };
-    // The store itself knows what to do with a reservation of a call that we believe to be refused.
-    if record.refusal.is_some() {
-        return Ok(false);
-    }
-    let stored = store.facts(*call).await?;
-    let places = usize::try_from(*first_seq).unwrap_or(usize::MAX);
-    let is_other = stored.iter().skip(places).zip(facts).any(|(stored, left)| stored != left);
-    if is_other {
-        tracing::error!(%call, "somebody else recorded this call meanwhile; what is left of it in the journal is not used");
-    }
-    Ok(is_other)
-}
-
-async fn append(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
-    let Err(error) = append_all(store, facts).await else { return Ok(()) };
-    if error.is_away() || facts.len() == 1 {
-        return refused(error);
-    }
-    // One of them is refused by the database itself: the others must not suffer.
-    for write in facts {
-        if let Err(error) = append_all(store, std::slice::from_ref(write)).await {
-            refused(error)?;
-        }
-    }
-    Ok(())
-}
-
-async fn append_all(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
-    if facts.is_empty() {
-        return Ok(());
-    }
-    crash_point!(writing(facts));
-    let unknown = store.append(facts).await?;
-    crash_point!(written(facts));
-    for call in unknown {
-        tracing::error!(%call, "facts of a call that has no row");
-    }
-    Ok(())
-}
-
-/// A refusal is told and done with; a database that is away is not.
-fn refused(error: StoreError) -> Result<(), StoreError> {
-    if error.is_away() {
-        return Err(error);
-    }
-    tracing::error!(%error, "the database refuses facts of a call");
-    Ok(())
 }

@@ -10,7 +10,6 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Who it is.
@@ -108,7 +107,7 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
-        if state.status.store_away.load(Ordering::Relaxed) {
+        if state.status.is_store_away() {
             return Err(Problem::store_unavailable());
         }
         let sha256: [u8; 32] = Sha256::digest(token).into();

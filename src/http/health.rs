@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use std::sync::atomic::Ordering;
 
 /// An idle loop turns every second; one that has not turned for longer than this is stuck.
 const STUCK_MS: i64 = 5_000;
@@ -27,7 +26,7 @@ fn code(good: bool) -> StatusCode {
 
 /// Milliseconds since the loop last turned; none if it never did.
 pub(super) fn turn_age_ms(state: &AppState) -> Option<i64> {
-    let last = state.status.last_turn_ms.load(Ordering::Relaxed);
+    let last = state.status.last_turn_ms();
     (last > 0).then(|| (state.now)().as_millisecond().saturating_sub(last).max(0))
 }
 

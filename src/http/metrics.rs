@@ -7,7 +7,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const END: &str = "# EOF\n";
@@ -53,19 +52,18 @@ fn of_status(text: &mut String, state: &AppState) {
     gauge(text, "cordboard_open_calls", "Calls under way", health.open_calls);
     gauge(text, "cordboard_unwritten_facts", "Facts that wait for the database", health.unwritten_facts);
     gauge(text, "cordboard_journaled_facts", "Facts in the journal", health.journaled_facts);
-    let status = &state.status;
-    let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
-    gauge(text, "cordboard_journal_bytes", "Bytes that the journal takes", of(&status.journal_bytes));
+    let journal = state.status.journal_counts();
+    gauge(text, "cordboard_journal_bytes", "Bytes that the journal takes", journal.bytes);
     gauge(text, "cordboard_journal_up", "The journal takes facts", u8::from(health.journal));
     let counters = [
-        ("appended", "Facts and rows put into the journal", &status.journal_appended),
-        ("drained", "Facts and rows of the journal that the database has", &status.journal_drained),
-        ("failures", "Times that the journal did not take what it should", &status.journal_failures),
+        ("appended", "Facts and rows put into the journal", journal.appended),
+        ("drained", "Facts and rows of the journal that the database has", journal.drained),
+        ("failures", "Times that the journal did not take what it should", journal.failures),
     ];
     for (name, help, value) in counters {
-        counter(text, &format!("cordboard_journal_{name}"), help, of(value));
+        counter(text, &format!("cordboard_journal_{name}"), help, value);
     }
-    let unrecorded = of(&status.refusals_unrecorded);
+    let unrecorded = journal.refusals_unrecorded;
     counter(text, "cordboard_refusals_unrecorded", "Refused attempts for whose record there was no room", unrecorded);
     gauge(text, "cordboard_ready", "New calls can be made", u8::from(health.ready));
     gauge(text, "cordboard_asterisk_up", "Events of Asterisk are heard", u8::from(health.asterisk));
@@ -73,7 +71,7 @@ fn of_status(text: &mut String, state: &AppState) {
     gauge(text, "cordboard_draining", "The daemon is about to stop", u8::from(health.draining));
     let route = u8::from(health.emergency_route);
     gauge(text, "cordboard_emergency_route", "Emergency calls have a route", route);
-    let steps = state.status.steps.load(Ordering::Relaxed);
+    let steps = state.status.steps();
     counter(text, "cordboard_engine_steps", "Inputs the engine took", steps);
     if let Some(age) = health::turn_age_ms(state) {
         let seconds = format_args!("{}.{:03}", age / 1000, age % 1000);

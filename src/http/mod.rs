@@ -20,7 +20,7 @@ pub use server::serve;
 
 use crate::core::command::Answer;
 use crate::core::ids::{CallId, EndpointName};
-use crate::daemon::{Busy, Handle, Status};
+use crate::daemon::{Status, Switchboard, Unserved};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use futures::future::BoxFuture;
@@ -32,19 +32,19 @@ use std::time::Duration;
 /// What can be asked of the loop that makes the calls.
 pub trait Calls: Send + Sync + 'static {
     /// Asks that an agent be connected with a number; answers when it is decided.
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Busy>>;
+    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
 
-    /// Asks that a call end.
-    fn hang_up(&self, call: CallId) -> BoxFuture<'_, Result<Answer, Busy>>;
+    /// Asks that a call on a node end.
+    fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>>;
 }
 
-impl Calls for Handle {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Busy>> {
+impl Calls for Switchboard {
+    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
         Box::pin(self.start(endpoint, raw))
     }
 
-    fn hang_up(&self, call: CallId) -> BoxFuture<'_, Result<Answer, Busy>> {
-        Box::pin(self.hang_up(call))
+    fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>> {
+        Box::pin(self.hang_up(call, node))
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::access::Action;
 use crate::core::ids::CallId;
 use crate::core::outcome::RefusalReason;
-use crate::daemon::Busy;
+use crate::daemon::Unserved;
 use crate::store::StoreError;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -219,6 +219,18 @@ impl Problem {
         Self::unavailable("busy", "Too many requests at once", detail, 1)
     }
 
+    /// The node belongs to another replica, or to nobody yet.
+    pub fn not_owner(node: &str, owner: Option<&str>) -> Self {
+        let detail = match owner {
+            Some(owner) => format!(
+                "Nothing was begun. The replica {owner} owns the node {node}: send the request there, or to the address \
+                 that leads to a replica which is ready."
+            ),
+            None => format!("Nothing was begun. Nobody owns the node {node} yet. Try again in a moment."),
+        };
+        Self::unavailable("not_owner", "Another replica owns the node", detail, 1)
+    }
+
     /// The database does not answer.
     pub fn store_unavailable() -> Self {
         let code = RefusalReason::StoreUnavailable.as_str();
@@ -239,9 +251,12 @@ impl Problem {
     }
 }
 
-impl From<Busy> for Problem {
-    fn from(_: Busy) -> Self {
-        Self::busy()
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::Busy(_) => Self::busy(),
+            Unserved::Elsewhere { node, owner } => Self::not_owner(&node, owner.as_deref()),
+        }
     }
 }
 
@@ -258,6 +273,7 @@ impl From<StoreError> for Problem {
             | StoreError::Url
             | StoreError::Migration(_)
             | StoreError::Behind(_)
+            | StoreError::NotOwner
             | StoreError::Unexpected(_) => {
                 tracing::error!(%error, "a request failed");
                 Self::internal()

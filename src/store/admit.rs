@@ -19,6 +19,7 @@
 //! one begins with a new snapshot, in which that number is seen to be exhausted, with its reason. Each number is lost once, so
 //! rounds are few.
 
+use super::leases::Fence;
 use super::reserve::Reservation;
 use super::snapshot::{Read, read};
 use super::{Store, StoreError, reserve, snapshot};
@@ -229,7 +230,7 @@ impl Store {
         crash_point!(K02);
         let inputs = Some(read.inputs());
         let mut connection = self.pool.acquire().await?;
-        self.alone(carry_out(&mut connection, request, read, &decided, inputs, chosen).await)
+        self.alone(carry_out(&mut connection, request, read, &decided, inputs, chosen, self.fence.as_ref()).await)
     }
 
     /// The quick way: two statements, each a transaction of its own.
@@ -241,11 +242,11 @@ impl Store {
     ) -> Result<Round, Failure> {
         let mut connection = self.pool.acquire().await?;
         let Some(read) = read(&mut connection, &request.endpoint).await? else {
-            return Ok(not_an_agent(&mut connection, request).await?);
+            return Ok(not_an_agent(&mut connection, request, self.fence.as_ref()).await?);
         };
         let decided = decide(&read.snapshot);
         crash_point!(K02);
-        self.alone(carry_out(&mut connection, request, read, &decided, None, chosen).await)
+        self.alone(carry_out(&mut connection, request, read, &decided, None, chosen, self.fence.as_ref()).await)
     }
 
     /// The end of a statement that is a transaction of its own. What it left behind is remembered.
@@ -271,10 +272,10 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, &request.endpoint).await?;
         let round = match read(&mut transaction, &request.endpoint).await? {
-            None => not_an_agent(&mut transaction, request).await?,
+            None => not_an_agent(&mut transaction, request, self.fence.as_ref()).await?,
             Some(read) => {
                 let decided = decide(&read.snapshot);
-                carry_out(&mut transaction, request, read, &decided, None, |_| ()).await?.0
+                carry_out(&mut transaction, request, read, &decided, None, |_| (), self.fence.as_ref()).await?.0
             }
         };
         match round {
@@ -344,10 +345,14 @@ async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<
     Ok(())
 }
 
-async fn not_an_agent(connection: &mut PgConnection, request: &AdmitRequest) -> Result<Round, StoreError> {
+async fn not_an_agent(
+    connection: &mut PgConnection,
+    request: &AdmitRequest,
+    fence: Option<&Fence>,
+) -> Result<Round, StoreError> {
     let reason = RefusalReason::NotAnAgent;
     let refusal = reserve::Refusal { reason, sentence: reason.sentence(), at: request.requested_at };
-    reserve::refuse(connection, request, None, &refusal, None).await?;
+    reserve::refuse(connection, request, None, &refusal, None, fence).await?;
     Ok(Round::Done(Admitted::Refused { reason, sentence: reason.sentence().to_owned() }))
 }
 
@@ -358,6 +363,7 @@ async fn carry_out(
     decided: &Decided,
     inputs: Option<Vec<String>>,
     chosen: impl Fn(&Admission) + Send + Sync,
+    fence: Option<&Fence>,
 ) -> Result<(Round, Read), StoreError> {
     let snapshot = &read.snapshot;
     let refusal = match &decided.outcome {
@@ -372,7 +378,7 @@ async fn carry_out(
         let refusal = reserve::Refusal { reason, sentence: &sentence, at: decided.at };
         let decision = Some(&decided.decision);
         let who = reserve::Refused { agent: &snapshot.agent, day: read.day, destination: decided.destination.as_ref() };
-        reserve::refuse(connection, request, Some(&who), &refusal, decision).await?;
+        reserve::refuse(connection, request, Some(&who), &refusal, decision, fence).await?;
         return Ok((Round::Done(Admitted::Refused { reason, sentence }), read));
     }
 
@@ -398,7 +404,7 @@ async fn carry_out(
     };
     let admission = reservation.admission();
     chosen(&admission);
-    let Some(at) = reserve::reserve(connection, &reservation).await? else { return Ok((Round::Lost, read)) };
+    let Some(at) = reserve::reserve(connection, &reservation, fence).await? else { return Ok((Round::Lost, read)) };
     read.count(assignment, at);
     Ok((Round::Done(Admitted::Admitted(admission)), read))
 }

@@ -1,7 +1,7 @@
 //! The agents, and their accounts in Asterisk.
 
 use super::{Store, StoreError, columns};
-use crate::core::ids::{AgentId, EndpointName, OrganizationId};
+use crate::core::ids::{AgentId, EndpointName, NodeName, OrganizationId};
 use crate::core::number::RegionCode;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -313,28 +313,38 @@ impl Store {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(StoreError::reading("agents", ""))
     }
 
-    /// The accounts that are to be taken out of Asterisk.
+    /// The accounts that are to be taken out of the Asterisk of a node.
     ///
     /// # Errors
     ///
     /// If the database cannot be asked.
-    pub async fn gone_sip_accounts(&self) -> Result<Vec<EndpointName>, StoreError> {
-        sqlx::query_scalar("SELECT endpoint FROM sip_accounts_gone ORDER BY at, endpoint")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::reading("sip_accounts_gone", ""))
+    pub async fn gone_sip_accounts(&self, node: &NodeName) -> Result<Vec<EndpointName>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT endpoint FROM sip_accounts_gone g
+             WHERE NOT EXISTS (SELECT FROM sip_accounts_gone_from f WHERE f.endpoint = g.endpoint AND f.node = $1)
+             ORDER BY at, endpoint",
+        )
+        .bind(node.as_ref())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::reading("sip_accounts_gone", ""))
     }
 
-    /// The account is out of every Asterisk.
+    /// The account is out of the Asterisk of this node. When it is out of all of them it is forgotten.
     ///
     /// # Errors
     ///
     /// If the database cannot be asked.
-    pub async fn forget_gone(&self, endpoint: &EndpointName) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM sip_accounts_gone WHERE endpoint = $1")
-            .bind(endpoint.as_ref())
-            .execute(&self.pool)
-            .await?;
+    pub async fn forget_gone(&self, endpoint: &EndpointName, node: &NodeName) -> Result<(), StoreError> {
+        for statement in [
+            "INSERT INTO sip_accounts_gone_from (endpoint, node) SELECT endpoint, $2 FROM sip_accounts_gone WHERE endpoint = $1
+             ON CONFLICT DO NOTHING",
+            "DELETE FROM sip_accounts_gone g WHERE endpoint = $1 AND NOT EXISTS (
+                SELECT FROM nodes n WHERE n.active AND n.name <> $2 AND NOT EXISTS (
+                    SELECT FROM sip_accounts_gone_from f WHERE f.endpoint = g.endpoint AND f.node = n.name))",
+        ] {
+            sqlx::query(statement).bind(endpoint.as_ref()).bind(node.as_ref()).execute(&self.pool).await?;
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ pub use super::writes::{CallWrite, EnterRequest};
 use super::columns::{maybe_code, maybe_time};
 use super::{Store, StoreError, reserve};
 use crate::core::fact::{Fact, Leg, Origin, Party};
-use crate::core::ids::{AgentId, AssignmentId, CallId, EndpointName, NumberId, OrganizationId};
+use crate::core::ids::{AgentId, AssignmentId, CallId, ChannelId, EndpointName, NodeName, NumberId, OrganizationId};
 use crate::core::input::Admission;
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
@@ -263,6 +263,25 @@ pub async fn decision(connection: &mut PgConnection, call: CallId) -> Result<Opt
 }
 
 impl Store {
+    /// Whether a call of this phone's channel is recorded that was asked for at this time or later.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn has_agent_channel(
+        &self,
+        node: &NodeName,
+        channel: &ChannelId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Ids sort by time: a minute more, because it is another clock's.
+        let since_ms = u64::try_from(since.as_millisecond() - 60_000).unwrap_or(0);
+        let first = uuid::Builder::from_unix_timestamp_millis(since_ms, &[0; 10]).into_uuid();
+        let found =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM calls WHERE id >= $1 AND node = $2 AND agent_channel = $3)");
+        Ok(found.bind(first).bind(node.as_ref()).bind(channel.as_ref()).fetch_one(&self.pool).await?)
+    }
+
     /// The calls of a node that have not come to their end, oldest first: for recovery.
     ///
     /// # Errors

@@ -53,6 +53,9 @@ pub enum StoreError {
     /// The tables are older than this program.
     #[error("the database lacks {0}; run `cordboard migrate`, or set postgres.migrate_at_start")]
     Behind(String),
+    /// The node has another owner by now: whoever wrote is to stop.
+    #[error("another replica has taken the node over; nothing was written")]
+    NotOwner,
     /// Anything else: most likely the tables are not those of this version of the program.
     #[error("the database and this program do not fit together: {0}")]
     Unexpected(#[source] sqlx::Error),
@@ -67,6 +70,8 @@ enum Matter {
     Contention,
     /// A rule was broken.
     Rule,
+    /// The lease is somebody else's.
+    Lease,
     /// None of these.
     Other,
 }
@@ -78,6 +83,7 @@ fn matter(error: &sqlx::Error) -> Matter {
             "25006" | "57014" | "25P03" => Matter::Server,
             "40001" | "40P01" | "55P03" => Matter::Contention,
             code if ["08", "28", "3D", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Matter::Server,
+            "CB002" => Matter::Lease,
             code if code.starts_with("23") || code.starts_with("22") => Matter::Rule,
             _ => Matter::Other,
         };
@@ -109,6 +115,7 @@ impl From<sqlx::Error> for StoreError {
                 }
                 None => Self::Unexpected(error),
             },
+            Matter::Lease => Self::NotOwner,
             Matter::Other => Self::Unexpected(error),
         }
     }
@@ -137,7 +144,7 @@ impl StoreError {
             | Self::Migration(_)
             | Self::Behind(_)
             | Self::Url => true,
-            Self::Constraint { .. } | Self::NotFound { .. } | Self::Inconsistent { .. } => false,
+            Self::Constraint { .. } | Self::NotFound { .. } | Self::Inconsistent { .. } | Self::NotOwner => false,
         }
     }
 

@@ -14,6 +14,7 @@ mod error;
 mod everything;
 pub mod fsck;
 pub mod inspect;
+pub mod leases;
 pub mod listen;
 mod memory;
 pub mod nodes;
@@ -54,6 +55,8 @@ pub struct Store {
     /// In whose name it changes things, for the audit trail.
     actor: Arc<Actor>,
     memory: memory::Memory,
+    /// Under which ownership of a node it is written; none: nobody asks for one.
+    fence: Option<leases::Fence>,
 }
 
 /// Since when connections may be used untried. Those that were idle while the database was away may be dead.
@@ -138,7 +141,7 @@ impl Store {
                 Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()), memory: memory::Memory::default() })
+        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()), memory: memory::Memory::default(), fence: None })
     }
 
     /// The same, in somebody else's name.

@@ -1,5 +1,6 @@
 //! The Asterisk servers, as last seen.
 
+use super::leases::Fence;
 use super::{Store, StoreError, columns};
 use crate::core::ids::NodeName;
 use jiff::Timestamp;
@@ -52,7 +53,8 @@ impl Store {
     ) -> Result<Option<Timestamp>, StoreError> {
         let before: Option<jiff_sqlx::Timestamp> = sqlx::query_scalar(
             "WITH before AS (SELECT startup_time FROM nodes WHERE name = $1), put AS (
-                INSERT INTO nodes (name, url, version, startup_time, seen_at) VALUES ($1, $2, $3, $4, now())
+                INSERT INTO nodes (name, url, version, startup_time, seen_at)
+                SELECT $1, $2, $3, $4, now() WHERE cordboard_hold_lease($5, $6)
                 ON CONFLICT (name) DO UPDATE SET url = excluded.url, version = excluded.version,
                     startup_time = excluded.startup_time, seen_at = excluded.seen_at
              )
@@ -62,6 +64,8 @@ impl Store {
         .bind(url)
         .bind(version)
         .bind(columns::at(startup_time))
+        .bind(Fence::node(self.fence.as_ref()))
+        .bind(Fence::epoch(self.fence.as_ref()))
         .fetch_one(&self.pool)
         .await?;
         Ok(before.map(jiff_sqlx::Timestamp::to_jiff))

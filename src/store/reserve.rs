@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::admit::{AdmitRequest, Admitted, Decided};
 use super::columns::{at, clean, limit};
+use super::leases::Fence;
 use super::snapshot::SAME_INPUTS;
 use crate::core::fact::Fact;
 use crate::core::ids::{CallId, TrunkName};
@@ -67,6 +68,7 @@ const RESERVE_IF_SAME: &str = "
         JOIN numbers n ON n.id = a.number_id
         WHERE g.id = $3 AND concat_ws(' ', g.xmin, o.xmin, a.xmin, n.xmin) = $25
             AND ($27::text[] IS NULL OR ARRAY({inputs}) = $27)
+            AND (SELECT cordboard_hold_lease($28, $29))
         FOR NO KEY UPDATE OF g
     ), agent_use AS (
         INSERT INTO agent_days AS d (agent_id, day, used, last_used_at) SELECT id, $8, 1, clock_timestamp() FROM same
@@ -108,6 +110,7 @@ const LOST_RACE: &str = "CB001";
 pub(super) async fn reserve(
     connection: &mut PgConnection,
     reservation: &Reservation<'_>,
+    fence: Option<&Fence>,
 ) -> Result<Option<jiff_sqlx::Timestamp>, StoreError> {
     let Reservation {
         request,
@@ -150,6 +153,8 @@ pub(super) async fn reserve(
         .bind(version)
         .bind(agent_last_used_at)
         .bind(inputs)
+        .bind(Fence::node(fence))
+        .bind(Fence::epoch(fence))
         .fetch_one(connection)
         .await;
     match row {
@@ -192,6 +197,8 @@ pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Erro
         .bind("")
         .bind(None::<jiff_sqlx::Timestamp>)
         .bind(None::<Vec<String>>)
+        .bind(None::<&str>)
+        .bind(None::<i64>)
         .execute(connection)
         .await
         .map(drop)
@@ -220,7 +227,8 @@ const REFUSE: &str = "
     WITH call AS (
         INSERT INTO calls (id, organization_id, agent_id, endpoint, day, node, region, class, refusal, refusal_sentence, facts,
             origin, agent_channel, requested_at, decided_at, ended_at, settled_at, disposition)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 2, $11, $12, $13, $14, $14, $14, 'refused')
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 2, $11, $12, $13, $14, $14, $14, 'refused'
+        WHERE cordboard_hold_lease($20, $21)
         RETURNING id
     ), number AS (
         INSERT INTO call_numbers (call_id, dialled, destination) SELECT id, $15, $16 FROM call
@@ -239,6 +247,7 @@ pub(super) async fn refuse(
     who: Option<&Refused<'_>>,
     refusal: &Refusal<'_>,
     decision: Option<&Decision>,
+    fence: Option<&Fence>,
 ) -> Result<(), StoreError> {
     let destination = who.and_then(|who| who.destination);
     let refused = Fact::Refused { at: refusal.at, reason: refusal.reason };
@@ -262,6 +271,8 @@ pub(super) async fn refuse(
         .bind(Json(&requested(request)))
         .bind(Json(&refused))
         .bind(decision.map(Json))
+        .bind(Fence::node(fence))
+        .bind(Fence::epoch(fence))
         .execute(connection)
         .await?;
     Ok(())

@@ -1,6 +1,7 @@
 //! What the daemon writes of calls under way: facts, the row they fold to, and the quota they give back.
 
 use super::columns::{at, clean};
+use super::leases::Fence;
 use super::{Store, StoreError};
 use crate::core::fact::Fact;
 use crate::core::ids::{CallId, EndpointName, NodeName, TrunkName};
@@ -114,6 +115,7 @@ const ENTER: &str = "
         FROM jsonb_to_record($1) AS r (id uuid, refusal text, refusal_sentence text, facts int, origin text, emergency boolean,
             agent_channel text, requested_at timestamptz, decided_at timestamptz, ended_at timestamptz,
             settled_at timestamptz, disposition text)
+        CROSS JOIN (SELECT cordboard_hold_lease($7, $8)) lease
         LEFT JOIN agents g ON g.endpoint = $2
         LEFT JOIN organizations o ON o.id = g.organization_id
         ON CONFLICT (id) DO NOTHING
@@ -134,6 +136,7 @@ macro_rules! fold {
             agent_ended_at timestamptz, customer_ended_at timestamptz, ended_at timestamptz, first_end text,
             hung_up_by text, cause int, sip_code int, quota text, refusal text, refusal_sentence text, disposition text,
             settled_at timestamptz, estimated boolean, ring_ms bigint, talk_ms bigint)
+        WHERE (SELECT cordboard_hold_lease($2, $3))
     ), locked AS MATERIALIZED (
         SELECT c.id, c.quota, c.facts FROM calls c JOIN incoming i ON i.id = c.id ORDER BY c.id FOR NO KEY UPDATE OF c
     ), folded AS (
@@ -174,7 +177,7 @@ const FOLD_WITH_FACTS: &str = fold!(
     ", facts AS (
         INSERT INTO call_facts (call_id, seq, at, kind, body)
         SELECT f.call_id, f.seq, f.at, f.kind, f.body
-        FROM unnest($2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::jsonb[]) AS f (call_id, seq, at, kind, body)
+        FROM unnest($4::uuid[], $5::int[], $6::timestamptz[], $7::text[], $8::jsonb[]) AS f (call_id, seq, at, kind, body)
         JOIN locked ON locked.id = f.call_id
         ON CONFLICT DO NOTHING
     )"
@@ -220,6 +223,8 @@ impl Store {
             .bind(request.trunk.as_ref().map(AsRef::as_ref))
             .bind(clean(&request.dialled_raw))
             .bind(request.presented.map(|number| number.to_string()))
+            .bind(Fence::node(self.fence.as_ref()))
+            .bind(Fence::epoch(self.fence.as_ref()))
             .execute(&mut *transaction)
             .await?;
         facts.insert(&mut transaction).await?;
@@ -256,6 +261,11 @@ impl Store {
         Ok(appended.unknown)
     }
 
+    fn fold<'q>(&'q self, statement: &'static str, rows: Vec<Folded<'q>>) -> Query<'q, Postgres, PgArguments> {
+        let fence = self.fence.as_ref();
+        sqlx::query(statement).bind(Json(rows)).bind(Fence::node(fence)).bind(Fence::epoch(fence))
+    }
+
     async fn append_once(&self, batch: &[CallWrite]) -> Result<Appended, StoreError> {
         let mut appended = Appended::default();
         let mut facts = FactRows::default();
@@ -274,7 +284,7 @@ impl Store {
 
         if newest.values().all(|write| write.record.quota != Quota::Refunded) {
             // Nothing to give back: one statement, which is its own transaction.
-            let folded = facts.bind(sqlx::query(FOLD_WITH_FACTS).bind(Json(rows))).fetch_all(&self.pool).await?;
+            let folded = facts.bind(self.fold(FOLD_WITH_FACTS, rows)).fetch_all(&self.pool).await?;
             for row in &folded {
                 let odd = if row.try_get("known")? { &mut appended.held } else { &mut appended.unknown };
                 odd.push(row.try_get("id")?);
@@ -283,7 +293,7 @@ impl Store {
         }
 
         let mut transaction = self.pool.begin().await?;
-        let folded = sqlx::query(FOLD).bind(Json(rows)).fetch_all(&mut *transaction).await?;
+        let folded = self.fold(FOLD, rows).fetch_all(&mut *transaction).await?;
         facts.insert(&mut transaction).await?;
         let mut days: Vec<jiff_sqlx::Date> = Vec::new();
         let mut owners: [Vec<Uuid>; 3] = Default::default();

@@ -29,9 +29,9 @@ fn variables_stand_above_the_file_and_are_read_by_the_type_of_the_setting() {
     let classes: Vec<&str> = config.calls.allow_classes.iter().map(|class| class.as_str()).collect();
     assert_eq!(classes, ["premium", "shared_cost"]);
     assert_eq!(config.http.listen.to_string(), "[::1]:9000");
-    assert_eq!(config.node.password.expose_secret(), "123456789012");
-    assert_eq!(config.node.username, "true");
-    assert_eq!(config.node.name.to_string(), "floor-1", "the other keys of the member stay");
+    assert_eq!(config.nodes[0].password.expose_secret(), "123456789012");
+    assert_eq!(config.nodes[0].username, "true");
+    assert_eq!(config.nodes[0].name.to_string(), "floor-1", "the other keys of the member stay");
 }
 
 #[test]

@@ -34,6 +34,7 @@ password = "***"
 request_timeout_ms = 2000
 url = "http://127.0.0.1:8088/"
 username = "cordboard"
+weight = 1
 
 [calls]
 agent_ring_timeout_s = 25

@@ -17,7 +17,7 @@ fn a_secret_file_gives_the_secret_without_its_last_newline() {
     for content in ["from-the-file-1234", "from-the-file-1234\n", "from-the-file-1234\r\n"] {
         let path = directory.file("password", content, 0o640);
         let loaded = good(read(&from_file(&path)));
-        assert_eq!(loaded.config.node.password.expose_secret(), "from-the-file-1234");
+        assert_eq!(loaded.config.nodes[0].password.expose_secret(), "from-the-file-1234");
         assert_eq!(warnings(&loaded), [""; 0]);
     }
 }
@@ -57,10 +57,10 @@ fn a_credential_is_used_when_the_settings_give_no_secret() {
     directory.file("database-url", "postgres://u:secret@localhost/floor\n", 0o400);
     let text = "[[node]]\nname = \"a\"\n";
     let config = good(load_from(text, std::iter::empty(), Some(directory.path()))).config;
-    assert_eq!(config.node.password.expose_secret(), "from-systemd-1234");
+    assert_eq!(config.nodes[0].password.expose_secret(), "from-systemd-1234");
     assert_eq!(config.postgres.url.expose_secret(), "postgres://u:secret@localhost/floor");
     let config = good(load_from(LEAST, std::iter::empty(), Some(directory.path()))).config;
-    assert_eq!(config.node.password.expose_secret(), "correct-horse-battery", "what is written wins");
+    assert_eq!(config.nodes[0].password.expose_secret(), "correct-horse-battery", "what is written wins");
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn a_variable_replaces_the_way_in_which_the_file_gives_a_secret() {
     let directory = Directory::new();
     let path = directory.file("password", "from-the-file-1234", 0o600);
     let config = good(read_with(&from_file(&path), &[("CORDBOARD__NODE__0__PASSWORD", "from-the-variable")])).config;
-    assert_eq!(config.node.password.expose_secret(), "from-the-variable");
+    assert_eq!(config.nodes[0].password.expose_secret(), "from-the-variable");
     let config = good(read_with(LEAST, &[("CORDBOARD__NODE__0__PASSWORD_FILE", &path)])).config;
-    assert_eq!(config.node.password.expose_secret(), "from-the-file-1234");
+    assert_eq!(config.nodes[0].password.expose_secret(), "from-the-file-1234");
     let both = [("CORDBOARD__NODE__0__PASSWORD_FILE", path.as_str()), ("CORDBOARD__NODE__0__PASSWORD", "x")];
     let errors = read_with(LEAST, &both).expect_err("both").to_string();
     let fault = "node[0].password_file is given as well; keep one of the two";

@@ -214,8 +214,18 @@ fn each_wrong_value_of_what_must_be_there_is_told() {
         ("[[node]]", "[node]", "3: node: expected a list of tables [[node]], found a table"),
         (
             "[emergency]",
-            "[[node]]\n[emergency]",
-            "6: node[1]: several nodes are not supported yet; 2 are given, keep one",
+            "[[node]]\nname = 'floor-1'\nurl = 'http://127.0.0.1:8089'\npassword = 'correct-horse-battery'\n[emergency]",
+            "7: node[1].name: is that of node[0] too; give each server its own",
+        ),
+        (
+            "[emergency]",
+            "[[node]]\nname = 'floor-2'\nurl = 'http://127.0.0.1:8088/'\npassword = 'correct-horse-battery'\n[emergency]",
+            "8: node[1].url: is that of node[0] too; an application of an Asterisk can have but one owner",
+        ),
+        (
+            "[emergency]",
+            "[[node]]\nname = 'floor-2'\nurl = 'ftp://x'\npassword = 'correct-horse-battery'\n[emergency]",
+            "8: node[1].url: begins with neither http:// nor https://; write http://127.0.0.1:8088",
         ),
     ];
     for (from, to, expected) in cases {

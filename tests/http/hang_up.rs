@@ -75,6 +75,10 @@ async fn a_loop_that_is_full_panics_or_talks_nonsense_is_no_mystery() {
     let call = floor.started(&tenant).await;
     floor.set(Mode::Busy);
     hang_up(&floor, &tenant, call).await.is_problem(503, "busy");
+    floor.set(Mode::Elsewhere);
+    let problem = hang_up(&floor, &tenant, call).await.is_problem(503, "not_owner");
+    let detail = problem["detail"].as_str().expect("a text");
+    assert!(detail.contains("replica-b:7") && detail.contains("pbx1"), "{problem}");
     floor.set(Mode::Panic);
     hang_up(&floor, &tenant, call).await.is_problem(500, "internal");
     for nonsense in [Answer::Admitted, Answer::Refused(RefusalReason::Draining)] {

@@ -132,6 +132,9 @@ async fn a_loop_that_is_full_panics_or_talks_nonsense_is_no_mystery() {
     let reply = start().await;
     reply.is_problem(503, "busy");
     assert_eq!(reply.header("retry-after"), Some("1"));
+    floor.set(Mode::Elsewhere);
+    let problem = start().await.is_problem(503, "not_owner");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("replica-b:7")), "{problem}");
     floor.set(Mode::Panic);
     let reply = start().await;
     let expected = json!({

@@ -8,7 +8,7 @@ use cordboard::core::fact::{Fact, Origin};
 use cordboard::core::ids::{CallId, EndpointName, OrganizationId};
 use cordboard::core::outcome::RefusalReason;
 use cordboard::core::record::Record;
-use cordboard::daemon::{self, Busy, Rules, Status};
+use cordboard::daemon::{self, Busy, Rules, Status, Unserved};
 use cordboard::http::{self, AppState, Calls, Limits, Reach};
 use cordboard::store::Store;
 use cordboard::store::admit::{AdmitRequest, Admitted};
@@ -46,6 +46,8 @@ pub enum Mode {
     /// Always this.
     Say(Answer),
     Busy,
+    /// Another replica owns the node.
+    Elsewhere,
     Panic,
     /// Never answers.
     Silent,
@@ -86,31 +88,37 @@ impl Stand {
 }
 
 impl Calls for Stand {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Busy>> {
+    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
         self.started.lock().expect("lock").push((endpoint.clone(), raw.clone()));
         Box::pin(async move {
             match self.mode() {
                 Mode::Decide => Ok(self.decide(endpoint, raw).await),
                 Mode::Say(answer) => Ok((CallId(Uuid::nil()), answer)),
-                Mode::Busy => Err(Busy),
+                Mode::Busy => Err(Busy.into()),
+                Mode::Elsewhere => Err(elsewhere("pbx2")),
                 Mode::Panic => panic!("as asked"),
                 Mode::Silent => std::future::pending().await,
             }
         })
     }
 
-    fn hang_up(&self, call: CallId) -> BoxFuture<'_, Result<Answer, Busy>> {
+    fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>> {
         self.hung_up.lock().expect("lock").push(call);
         Box::pin(async move {
             match self.mode() {
                 Mode::Decide => Ok(Answer::HangingUp),
                 Mode::Say(answer) => Ok(answer),
-                Mode::Busy => Err(Busy),
+                Mode::Busy => Err(Busy.into()),
+                Mode::Elsewhere => Err(elsewhere(node)),
                 Mode::Panic => panic!("as asked"),
                 Mode::Silent => std::future::pending().await,
             }
         })
     }
+}
+
+fn elsewhere(node: &str) -> Unserved {
+    Unserved::Elsewhere { node: node.to_owned(), owner: Some("replica-b:7".to_owned()) }
 }
 
 pub struct Floor {

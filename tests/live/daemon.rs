@@ -13,6 +13,16 @@ use std::time::Duration;
 /// What a scenario may set.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What its files' names end with; two daemons of one floor must differ.
+    pub name: &'static str,
+    /// Where its API is.
+    pub http: SocketAddr,
+    /// The machine it believes to be on; empty: this one.
+    pub host: &'static str,
+    /// The control: it asks no lease for leave.
+    pub without_lease: bool,
+    /// A second node, with its weight; none: there is one.
+    pub second: Option<(SocketAddr, u32)>,
     /// Where the daemon finds ARI: Asterisk itself, or a proxy.
     pub ari: SocketAddr,
     /// Where it finds Postgres: Postgres itself, or a proxy.
@@ -33,11 +43,17 @@ impl Settings {
              [http]\nlisten = \"{}\"\n[log]\nformat = \"text\"\nlevel = \"debug\"\n\
              [shutdown]\ndrain_timeout_s = 60\n[calls]\n{}\n",
             url_by(self.postgres, database),
-            servers.journal(database).display().to_string(),
+            servers.journal(&format!("{database}{}", self.name)).display().to_string(),
             self.ari,
-            servers.http,
+            self.http,
             self.calls
         );
+        if let Some((ari, weight)) = self.second {
+            let _ = write!(
+                text,
+                "[[node]]\nname = \"second\"\nurl = \"http://{ari}\"\npassword = \"{ARI_PASSWORD}\"\nweight = {weight}\n"
+            );
+        }
         if let Some(caller_id) = self.emergency {
             let _ = write!(text, "[emergency]\ntrunk = \"emergency\"\ncaller_id = \"{caller_id}\"\n");
         }
@@ -56,7 +72,10 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one. It ends with this thread at the latest.
     pub fn start(servers: &Servers, database: &str, settings: &Settings) -> Self {
-        let (config, log) = (servers.dir.join(format!("{database}.toml")), servers.dir.join(format!("{database}.log")));
+        let (config, log) = (
+            servers.dir.join(format!("{database}{}.toml", settings.name)),
+            servers.dir.join(format!("{database}{}.log", settings.name)),
+        );
         fs::write(&config, settings.text(servers, database)).expect("its configuration");
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).expect("a private file");
         let before = fs::read(&log).map_or(0, |text| text.len());
@@ -68,6 +87,12 @@ impl Daemon {
         }
         if let Some(point) = &settings.crash_at {
             command.env("CORDBOARD_CRASH_AT", point);
+        }
+        if settings.without_lease {
+            command.env("CORDBOARD_LEASE", "off");
+        }
+        if !settings.host.is_empty() {
+            command.env("CORDBOARD_BOOT_ID", settings.host);
         }
         let child = command
             .env("CORDBOARD_CONFIG", &config)

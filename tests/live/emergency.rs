@@ -1,5 +1,6 @@
 //! Calls for help: no rule, no count, no database.
 
+use crate::faults::talking;
 use crate::floor::{SOON, live, live_with};
 use crate::outcomes::{ended, they_talk};
 use crate::refusals::hears;
@@ -67,6 +68,37 @@ fn an_emergency_call_is_made_without_the_database_and_recorded_when_it_is_back()
             help.ended(SOON).await.expect("an end");
             floor.servers.start_postgres();
             ended(floor, Disposition::Answered, Party::Agent).await;
+        },
+    );
+}
+
+/// The database is away for so long that nobody can say any more who owns the node.
+#[test]
+fn an_owner_whose_lease_has_run_out_makes_emergency_calls_and_ends_calls() {
+    live_with(
+        |settings| settings.emergency = Some(CALLER_ID),
+        async |floor| {
+            let (ann, call, customer) = talking(floor).await;
+            let bob = floor.phone("bob", &[]).await;
+            floor.servers.stop_postgres();
+            floor.daemon.says("the lease cannot be renewed").await;
+            they_talk(&call, &customer).await;
+            let help_wanted = bob.call("911").await;
+            help_wanted.answered(SOON).await.expect("an answer");
+            let help = floor.emergency.next_incoming(SOON).await.expect("a call for help");
+            they_talk(&help_wanted, &help).await;
+            let refused = ann.call("+14155550102").await;
+            hears(&refused, RefusalReason::StoreUnavailable.prompt(), 503).await;
+            help_wanted.hang_up();
+            call.hang_up();
+            help.ended(SOON).await.expect("an end");
+            customer.ended(SOON).await.expect("an end");
+            floor.servers.start_postgres();
+            floor.daemon.says("the lease had run out, and nobody took it").await;
+            let calls = floor.settled(3).await;
+            assert_eq!(calls.iter().filter(|call| call.disposition == Some(Disposition::Answered)).count(), 2);
+            assert!(calls.iter().all(|call| !call.estimated), "{calls:#?}");
+            assert_eq!(floor.carrier.log().invites().len(), 1);
         },
     );
 }

@@ -10,7 +10,7 @@ use fault_proxy::Proxy;
 use sip_peer::{Behaviour, Ending, InCall, OutCall};
 use std::time::Duration;
 
-const CUSTOMER: &str = "+14155550101";
+pub const CUSTOMER: &str = "+14155550101";
 
 /// Agent and customer, talking.
 pub async fn talking(floor: &mut Floor) -> (Phone, OutCall, InCall) {
@@ -173,6 +173,23 @@ fn a_call_that_ends_while_the_socket_is_cut_is_settled_afterwards() {
         proxy.mend();
         let row = floor.the_call().await;
         assert_eq!((row.disposition, row.estimated), (Some(Disposition::Answered), true));
+    });
+}
+
+#[test]
+fn a_path_that_dies_without_a_word_is_noticed_and_the_end_is_recorded() {
+    cut(async |floor, proxy| {
+        let (_ann, call, customer) = talking(floor).await;
+        let began = std::time::Instant::now();
+        proxy.freeze();
+        floor.daemon.says("event socket lost why=no answer to pings").await;
+        println!("a half-open path is noticed after {:?}", began.elapsed());
+        they_talk(&call, &customer).await;
+        call.hang_up();
+        assert_eq!(customer.ended(SOON).await.expect("an end").how, Ending::TheyHungUp);
+        proxy.mend();
+        let row = floor.the_call().await;
+        assert_eq!(row.disposition, Some(Disposition::Answered));
     });
 }
 

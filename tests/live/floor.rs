@@ -89,8 +89,18 @@ pub fn live_with(set: impl FnOnce(&mut Settings), scenario: impl AsyncFnOnce(&mu
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let servers = servers();
-        let mut settings =
-            Settings { ari: servers.ari, postgres: servers.postgres(), emergency: None, calls: "", crash_at: None };
+        let mut settings = Settings {
+            name: "",
+            http: servers.http,
+            host: "",
+            without_lease: false,
+            second: None,
+            ari: servers.ari,
+            postgres: servers.postgres(),
+            emergency: None,
+            calls: "",
+            crash_at: None,
+        };
         set(&mut settings);
         let mut floor = Floor::open(servers, settings).await;
         scenario(&mut floor).await;
@@ -174,7 +184,7 @@ impl Floor {
         self.daemon.says("starting without the database").await;
         check::until("connected", async || {
             let (_, metrics) = page(self.servers.http, "GET", "/metrics", None, None).await;
-            metrics.contains("\ncordboard_ari_connected 1\n")
+            metrics.contains("\ncordboard_ari_connected{node=\"live\"} 1\n")
         })
         .await;
     }
@@ -243,6 +253,25 @@ impl Floor {
         let phone = self.device(agent, &endpoint, rules).await;
         phone.register().await;
         phone
+    }
+
+    /// An agent whose phone is registered at another Asterisk.
+    pub async fn agent_at(&mut self, name: &str, numbers: &[&str], sip: SocketAddr) -> Phone {
+        let (agent, endpoint) = self.agent(name).await;
+        for number in numbers {
+            self.assign(agent, number, 100).await;
+        }
+        let phone = self.device_at(agent, &endpoint, sip).await;
+        phone.register().await;
+        phone
+    }
+
+    /// A phone of an account at another Asterisk, not registered yet.
+    pub async fn device_at(&self, agent: Uuid, endpoint: &str, sip: SocketAddr) -> Phone {
+        let rules = Behaviour::answer(Duration::from_millis(100));
+        let config = PeerConfig::new(endpoint).password(PASSWORD).proxy(sip).tone_hz(PHONE_HZ).rules(rules);
+        let peer = Peer::bind(config).await.expect("a phone");
+        Phone { peer, endpoint: endpoint.to_owned(), agent }
     }
 
     /// Assigns a number, and makes it ours if it is not.

@@ -24,6 +24,8 @@ mod outage;
 mod outage_figures;
 mod outcomes;
 mod refusals;
+mod replicas;
+mod standbys;
 mod survivors;
 
 // Of the torture, which has more use for them.

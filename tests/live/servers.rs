@@ -1,5 +1,6 @@
 //! One Asterisk and one Postgres for the whole run, with ports and files of their own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -22,6 +23,10 @@ pub struct Servers {
     pub carrier: SocketAddr,
     pub emergency: SocketAddr,
     pub http: SocketAddr,
+    /// For a second daemon.
+    pub http_b: SocketAddr,
+    /// A second Asterisk, which only some scenarios start.
+    pub second: Second,
     postgres: u16,
     https: u16,
     rtp: u16,
@@ -29,6 +34,14 @@ pub struct Servers {
     otherwise: AtomicBool,
     /// Stops everything when this process ends, in whatever way: then its standard input closes.
     _watchdog: Child,
+}
+
+/// Where a second Asterisk is.
+#[derive(Clone, Copy)]
+pub struct Second {
+    pub sip: SocketAddr,
+    pub ari: SocketAddr,
+    https: u16,
 }
 
 pub fn servers() -> &'static Servers {
@@ -45,7 +58,9 @@ impl Servers {
         let mut ports = Ports::default();
         let mut address = || SocketAddr::from((Ipv4Addr::LOCALHOST, ports.next()));
         let (sip, ari, carrier, emergency, http) = (address(), address(), address(), address(), address());
+        let (http_b, sip_2, ari_2) = (address(), address(), address());
         let (postgres, https, rtp) = (ports.next(), ports.next(), ports.block(600));
+        let second = Second { sip: sip_2, ari: ari_2, https: ports.next() };
         let program = dir.join("cordboard");
         fs::copy(env!("CARGO_BIN_EXE_cordboard"), &program).expect("a copy of the program");
         fs::write(dir.join("nowhere.conf"), trunk_to_nowhere(ports.next())).expect("a trunk's configuration");
@@ -57,6 +72,8 @@ impl Servers {
             carrier,
             emergency,
             http,
+            http_b,
+            second,
             postgres,
             https,
             rtp,
@@ -100,7 +117,10 @@ impl Servers {
             edit_file(&conf.join(file), from, to);
         }
         fs::write(conf.join("more-http.conf"), http).expect("a file");
-        let more = [("CORDBOARD_ASTERISK_CONF", conf.clone()), ("CORDBOARD_LOCAL_HTTP", conf.join("more-http.conf"))];
+        let more = [
+            ("CORDBOARD_ASTERISK_CONF", conf.clone().into()),
+            ("CORDBOARD_LOCAL_HTTP", conf.join("more-http.conf").into()),
+        ];
         self.script_with("asterisk", &["start", "--name", "live"], &more);
     }
 
@@ -118,6 +138,21 @@ impl Servers {
 
     pub fn stop_asterisk(&self) {
         self.script("asterisk", &["stop", "--name", "live"]);
+    }
+
+    /// The same carrier, agents and settings, and other ports.
+    pub fn start_second_asterisk(&self) {
+        let Second { sip, ari, https } = self.second;
+        let more = [
+            ("CORDBOARD_SIP_PORT", sip.port().to_string().into()),
+            ("CORDBOARD_HTTP_PORT", ari.port().to_string().into()),
+            ("CORDBOARD_HTTPS_PORT", https.to_string().into()),
+        ];
+        self.script_with("asterisk", &["start", "--name", "live2"], &more);
+    }
+
+    pub fn stop_second_asterisk(&self) {
+        self.script("asterisk", &["stop", "--name", "live2"]);
     }
 
     /// No BYE, no farewell to anybody.
@@ -148,7 +183,7 @@ impl Servers {
         self.script_with(name, arguments, &[])
     }
 
-    fn script_with(&self, name: &str, arguments: &[&str], more: &[(&str, PathBuf)]) -> String {
+    fn script_with(&self, name: &str, arguments: &[&str], more: &[(&str, OsString)]) -> String {
         let output = Command::new(Path::new(REPO).join("scripts").join(name))
             .args(arguments)
             .env("CORDBOARD_STATE", &self.dir)
@@ -207,6 +242,7 @@ fn watchdog(dir: &Path) -> Child {
         exec 9>"$CORDBOARD_STATE/lock" && flock 9 || exit 1
         stop() {
             "$REPO/scripts/asterisk" stop --name live
+            "$REPO/scripts/asterisk" stop --name live2
             "$REPO/scripts/postgres" wipe --name live
         }
         stop 9>&-

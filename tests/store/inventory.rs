@@ -95,7 +95,8 @@ async fn agents_and_their_accounts() {
     let accounts = async || -> Vec<EndpointName> {
         store.sip_accounts().await.expect("accounts").into_iter().map(|account| account.endpoint).collect()
     };
-    let gone = async || store.gone_sip_accounts().await.expect("gone");
+    let pbx1 = "pbx1".parse().expect("a node");
+    let gone = async || store.gone_sip_accounts(&pbx1).await.expect("gone");
     assert_eq!(accounts().await, [name("alice"), name("bob")]);
     assert_eq!(store.sip_accounts().await.expect("accounts")[0].ha1.expose_secret(), HA1);
     assert_eq!(gone().await, []);
@@ -112,8 +113,14 @@ async fn agents_and_their_accounts() {
     assert_eq!(gone().await, []);
     world.sql("UPDATE agents SET endpoint = 'alicia' WHERE endpoint = 'alice'").await;
     assert_eq!((accounts().await, gone().await), (vec![name("alicia"), name("bob")], vec![name("alice")]));
-    store.forget_gone(&name("alice")).await.expect("forgotten");
+    // There is another node: each has to take the account out.
+    let pbx2 = "pbx2".parse().expect("a node");
+    world.sql("INSERT INTO nodes (name, url) VALUES ('pbx1', 'http://1'), ('pbx2', 'http://2')").await;
+    store.forget_gone(&name("alice"), &pbx1).await.expect("noted");
     assert_eq!(gone().await, []);
+    assert_eq!(store.gone_sip_accounts(&pbx2).await.expect("gone"), [name("alice")]);
+    store.forget_gone(&name("alice"), &pbx2).await.expect("forgotten");
+    assert_eq!(world.number("SELECT count(*) FROM sip_accounts_gone").await, 0);
     store.set_organization_active("acme", false).await.expect("off");
     assert_eq!((accounts().await, gone().await.len()), (vec![], 2));
     store.set_organization_active("acme", true).await.expect("on");

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ari::test_server::{Reaction, Server, client, nobody};
+use crate::ari::{AriConfig, Leave};
 use crate::core::command::EmergencyDigits;
 use crate::core::ids::CallId;
 use crate::core::input::ListedState;
@@ -262,4 +263,45 @@ async fn what_is_not_for_asterisk_goes_nowhere() {
     let probe = Command::Probe { channel: customer() };
     assert_eq!(server.client().carry_out(&probe).await, Carried::Refused { status: 501 });
     assert!(server.seen().is_empty());
+}
+
+/// May do these and nothing else.
+#[derive(Debug)]
+struct Only(&'static [Purpose]);
+
+impl Leave for Only {
+    fn allows(&self, purpose: Purpose) -> bool {
+        self.0.contains(&purpose)
+    }
+
+    fn application_held(&self, _: std::time::Duration) {}
+}
+
+#[tokio::test]
+async fn who_is_not_the_owner_any_more_sends_no_order() {
+    let server = Server::start(|_| Reaction::Answer(204, "")).await;
+    let client = |may: &'static [Purpose]| {
+        let url = format!("http://{}/ari", server.address);
+        let config = AriConfig::new(&url, "cordboard", "cordboard", "s3cret".into()).expect("a configuration");
+        AriClient::with_leave(config, std::sync::Arc::new(Only(may))).expect("a client")
+    };
+    let emergency = Command::Dial { channel: customer(), timeout_s: None };
+    let end = Command::HangUp { channel: customer(), cause: HangupCause::NORMAL };
+
+    let silenced = client(&[Purpose::Look]);
+    for command in [&dial(), &emergency, &end, &Command::CreateChannel(spec())] {
+        assert_eq!(silenced.carry_out(command).await, Carried::NotSent, "{command:?}");
+    }
+    assert_eq!(silenced.send_canary("x").await, Carried::NotSent);
+    assert!(server.seen().is_empty(), "{:?}", server.seen());
+
+    // While the lease cannot be renewed nobody is called, save for help.
+    let holder = client(&[Purpose::Look, Purpose::Act]);
+    assert_eq!(holder.carry_out(&dial()).await, Carried::NotSent);
+    assert_eq!(holder.carry_out(&emergency).await, Carried::Done);
+    assert_eq!(holder.carry_out(&end).await, Carried::Done);
+    assert_eq!(server.seen().len(), 2);
+
+    let owner = client(&[Purpose::Act, Purpose::Ring]);
+    assert_eq!(owner.carry_out(&dial()).await, Carried::Done);
 }

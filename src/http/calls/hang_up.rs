@@ -35,7 +35,7 @@ pub(in crate::http) async fn hang_up(
     if call.settled_at.is_some() {
         return Ok(Json(CallView::from(call)).into_response());
     }
-    match state.calls.hang_up(id).await? {
+    match state.calls.hang_up(id, &call.node).await? {
         Answer::HangingUp => {
             let ending = Ending { id, state: CallState::Ending };
             Ok((StatusCode::ACCEPTED, Json(ending)).into_response())

@@ -40,9 +40,14 @@ impl Asterisk {
         };
         let row = |channel: &Channel| {
             let (id, name) = (channel.id.parse().ok()?, channel.name.parse().ok()?);
-            Some(ListedChannel { id, name, state: listed_state(channel.state) })
+            Some(ListedChannel { id, name, state: listed_state(channel.state), bridge: self.bridge_of(&channel.id) })
         };
         self.channels.values().filter(ours).filter_map(row).collect()
+    }
+
+    fn bridge_of(&self, channel: &str) -> Option<CallId> {
+        let (bridge, _) = self.bridges.iter().find(|(_, members)| members.contains(channel))?;
+        bridge.parse::<BridgeId>().ok()?.owner()
     }
 
     /// The calls that have a bridge.

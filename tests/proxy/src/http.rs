@@ -58,6 +58,9 @@ fn requests(connection: &Arc<Connection>, expect: &mpsc::Sender<Expected>) -> io
             On::Request(m, end) => (m.is_empty() || *m == method) && path.ends_with(end),
             On::Event(_) | On::Commit | On::Batch => false,
         };
+        if method != "GET" && !path.contains("/events/user/") {
+            connection.shared.ordered(format!("{method} {path}"));
+        }
         // The last part of a path is a verb or an id, and neither is a secret.
         let fate = connection.shared.fate(connection.number, &on, &format!("{method} {path}"));
         let upgrade = header(&text, "upgrade").is_some();

@@ -72,6 +72,7 @@ struct State {
     is_frozen: bool,
     open: Vec<Weak<Connection>>,
     log: Vec<Entry>,
+    orders: Vec<String>,
 }
 
 impl Proxy {
@@ -156,6 +157,12 @@ impl Proxy {
         self.shared.lock().log.clone()
     }
 
+    /// Method and path of every request so far that was to change something in Asterisk, test events aside, in order. Told
+    /// by one that speaks [`Speaks::Ari`].
+    pub fn orders(&self) -> Vec<String> {
+        self.shared.lock().orders.clone()
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.shared.open().len()
@@ -178,6 +185,10 @@ impl Shared {
         let mut state = self.lock();
         state.open.retain(|connection| connection.upgrade().is_some_and(|connection| !connection.is_closed()));
         state.open.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn ordered(&self, order: String) {
+        self.lock().orders.push(order);
     }
 
     fn say(&self, connection: u64, what: impl Into<String>) {

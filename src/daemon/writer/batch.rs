@@ -1,0 +1,105 @@
+//! One batch of what is to be written, as it goes into the database.
+
+use super::Job;
+use crate::core::engine::Write;
+use crate::core::ids::CallId;
+use crate::store::writes::CallWrite;
+use crate::store::{Store, StoreError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Writes jobs in their order. All of it can be done again. Fails only if the database is away; what it refuses is left
+/// out, because no second attempt would change that.
+pub(super) async fn write(store: &Store, batch: &[Arc<Job>]) -> Result<(), StoreError> {
+    // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
+    let mut facts: Vec<CallWrite> = Vec::new();
+    for job in batch {
+        match &**job {
+            Job::Facts(Write { call, first_seq, facts: new, record }) => {
+                let (facts_of_call, record) = (new.clone(), record.clone());
+                facts.push(CallWrite { call: *call, first_seq: *first_seq, facts: facts_of_call, record });
+            }
+            Job::Enter(request) => {
+                append(store, &std::mem::take(&mut facts)).await?;
+                if let Err(error) = store.enter(request).await {
+                    refused(error)?;
+                }
+            }
+        }
+    }
+    append(store, &facts).await
+}
+
+/// A batch without the facts of an earlier daemon in whose places the database has others. Somebody else followed those
+/// calls since, and what stands there stays. `left` of the batch are an earlier daemon's, the first ones.
+/// What comes after them is left out too.
+pub(super) async fn undisputed(
+    store: &Store,
+    batch: &[Arc<Job>],
+    left: usize,
+    mut disputed: BTreeSet<CallId>,
+) -> Result<(Vec<Arc<Job>>, BTreeSet<CallId>), StoreError> {
+    let mut undisputed = Vec::with_capacity(batch.len());
+    for (place, job) in batch.iter().enumerate() {
+        if place < left && is_disputed(store, job, &mut disputed).await? {
+            continue;
+        }
+        undisputed.push(Arc::clone(job));
+    }
+    Ok((undisputed, disputed))
+}
+
+async fn is_disputed(store: &Store, job: &Job, disputed: &mut BTreeSet<CallId>) -> Result<bool, StoreError> {
+    let Job::Facts(Write { call, first_seq, facts, record }) = job else { return Ok(false) };
+    if disputed.contains(call) {
+        return Ok(true);
+    }
+    // The store itself knows what to do with a reservation of a call that we believe to be refused.
+    if record.refusal.is_some() {
+        return Ok(false);
+    }
+    let stored = store.facts(*call).await?;
+    let places = usize::try_from(*first_seq).unwrap_or(usize::MAX);
+    let is_other = stored.iter().skip(places).zip(facts).any(|(stored, left)| stored != left);
+    if is_other {
+        disputed.insert(*call);
+        tracing::error!(%call, "somebody else recorded this call meanwhile; what is left of it in the journal is not used");
+    }
+    Ok(is_other)
+}
+
+async fn append(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
+    let Err(error) = append_all(store, facts).await else { return Ok(()) };
+    if error.is_away() || matches!(error, StoreError::NotOwner) || facts.len() == 1 {
+        return refused(error);
+    }
+    // One of them is refused by the database itself: the others must not suffer.
+    for write in facts {
+        if let Err(error) = append_all(store, std::slice::from_ref(write)).await {
+            refused(error)?;
+        }
+    }
+    Ok(())
+}
+
+async fn append_all(store: &Store, facts: &[CallWrite]) -> Result<(), StoreError> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    crash_point!(writing(facts));
+    let unknown = store.append(facts).await?;
+    crash_point!(written(facts));
+    for call in unknown {
+        tracing::error!(%call, "facts of a call that has no row");
+    }
+    Ok(())
+}
+
+/// A refusal is told and done with; a database that is away is not, and neither is a node that is not ours.
+fn refused(error: StoreError) -> Result<(), StoreError> {
+    if error.is_away() || matches!(error, StoreError::NotOwner) {
+        return Err(error);
+    }
+    tracing::error!(%error, "the database refuses facts of a call");
+    Ok(())
+}
