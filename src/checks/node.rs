@@ -8,9 +8,11 @@ use jiff::Timestamp;
 
 /// The labels of the shipped dialplan at the lines that end a call when nobody else can. The dialplan without them is
 /// another one.
-pub const SAFETY_NET: [Label; 3] = [
+pub const SAFETY_NET: [Label; 4] = [
     Label { context: "cordboard-agents", extension: "0", label: "limit" },
     Label { context: "cordboard-agents", extension: "0", label: "net" },
+    // Without this one the agent's leg does not know its peer.
+    Label { context: "cordboard-hangup", extension: "s", label: "peer" },
     Label { context: "cordboard-hangup", extension: "s", label: "end" },
 ];
 
@@ -18,7 +20,7 @@ pub const SAFETY_NET: [Label; 3] = [
 pub const REACHABLE: &str = "asterisk";
 
 /// What a call needs and a check can tell by its absence.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     "app_playback.so",
     "app_softhangup.so",
     "app_stack.so",
@@ -26,6 +28,7 @@ const MODULES: [&str; 14] = [
     "bridge_simple.so",
     "chan_pjsip.so",
     "func_channel.so",
+    "func_global.so",
     "func_timeout.so",
     "pbx_config.so",
     "res_ari_bridges.so",
