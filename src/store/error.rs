@@ -202,6 +202,10 @@ fn sentence(constraint: &str) -> Option<&'static str> {
         "trunk_is_not_an_endpoint" => "an agent has that endpoint; a trunk must not",
         "time_zone_is_an_iana_name" => "the time zone must be an IANA name such as America/New_York",
         "organization_has_one_primary_number" => "the organization has a primary number already",
+        "users_email_is_unique" => "there is a user with that address already",
+        "email_has_an_at_sign" => "an address looks like alice@example.org",
+        "agent_token_has_an_agent" => "an agent's token needs the agent it is for",
+        "token_agent_is_of_the_same_organization" => "there is no such agent in the organization",
         "token_name_is_unique_in_organization" => "the organization has a token of that name already",
         "slug_is_lower_case_letters_digits_hyphens" => {
             "the name must be a lower-case letter, then up to 39 of a-z 0-9 -"

@@ -8,6 +8,7 @@
 pub mod admit;
 pub mod agents;
 pub mod assignments;
+pub mod audit;
 pub mod calls;
 mod columns;
 mod error;
@@ -20,9 +21,11 @@ pub mod numbers;
 pub mod organizations;
 mod reserve;
 mod scope;
+pub mod sessions;
 mod snapshot;
 pub mod tokens;
 pub mod trunks;
+pub mod users;
 pub mod writes;
 
 pub use error::StoreError;

@@ -121,8 +121,10 @@ impl Store {
             }
             Scope::Everything => String::new(),
         };
+        // People wait longer for what is much, such as an import.
+        let patience = if who.starts_with("cli:") { "; SET LOCAL statement_timeout = '60s'" } else { "" };
         let settings =
-            format!("SET LOCAL cordboard.actor = '{who}'; SET LOCAL cordboard.request = '{request}'{tenant}");
+            format!("SET LOCAL cordboard.actor = '{who}'; SET LOCAL cordboard.request = '{request}'{patience}{tenant}");
         // One simple query: one way there and back.
         sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *transaction).await?;
         Ok(Transaction(transaction))
