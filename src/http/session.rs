@@ -43,8 +43,9 @@ impl Form for SignIn {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SignedIn {
+    /// Only if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    bearer_token: Option<String>,
     /// It ends then, however much it is used.
     expires_in_s: u64,
     /// It ends when it is not used for so long.
@@ -80,7 +81,7 @@ pub(super) async fn sign_in(
     let session = state.store.session(&sha256).await?.ok_or_else(Problem::sign_in_failed)?;
     let caller = Caller::of_session(session, request.0);
     let signed_in = SignedIn {
-        token: body.bearer.then(|| token.clone()),
+        bearer_token: body.bearer.then(|| token.clone()),
         expires_in_s: LIFETIME.absolute.as_secs(),
         idle_timeout_s: LIFETIME.idle.as_secs(),
         me: me::read(&state, &caller).await?,

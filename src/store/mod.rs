@@ -148,6 +148,11 @@ impl Store {
         Self { actor: Arc::new(actor), ..self }
     }
 
+    /// In whose name it changes things.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// Lets work on the database take so long at most. What takes longer is given up: work that was not committed is
     /// rolled back, and of work that was about to be, nobody knows.
     ///
