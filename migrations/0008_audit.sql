@@ -8,6 +8,16 @@
 -- waits for an organization's chain behind a psql that was left open, and nobody waits in a circle. One consequence: a
 -- migration that changes rows of an audited table and then the table itself says SET CONSTRAINTS ALL IMMEDIATE in between.
 
+-- From version 16 on, who makes a role is a member of it, but may not yet speak as it.
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::integer >= 160000 THEN
+        IF NOT pg_has_role(current_user, 'cordboard_tenant', 'SET') THEN
+            EXECUTE format('GRANT cordboard_tenant TO %I', current_user);
+        END IF;
+    END IF;
+END $$;
+
 CREATE TABLE audit (
     organization_id uuid NOT NULL,
     seq             bigint NOT NULL CONSTRAINT audit_seq_is_positive CHECK (seq > 0),

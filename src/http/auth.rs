@@ -101,7 +101,7 @@ impl Caller {
     }
 
     /// Somebody who signed in.
-    pub fn of_session(session: Session, request: String) -> Self {
+    pub fn of_session(session: &Session, request: String) -> Self {
         Self {
             organization: session.organization,
             role: session.role,
@@ -167,7 +167,7 @@ impl FromRequestParts<AppState> for Caller {
         let doors = parts.extensions.get::<Doors>().cloned();
         let caller = if is_session {
             let session = state.store.within(PATIENCE, state.store.session(&sha256)).await?;
-            session.map(|session| Self::of_session(session, request))
+            session.map(|session| Self::of_session(&session, request))
         } else {
             let token = state.store.within(PATIENCE, state.store.authenticate(&sha256)).await?;
             token.map(|token| Self::of_token(token, request))

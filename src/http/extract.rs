@@ -91,6 +91,7 @@ impl<T: FromStr> FromRequestParts<AppState> for IdPath<T> {
 }
 
 /// Tells a field that is null from one that is not there: with `#[serde(default, deserialize_with = "said")]`.
+#[expect(clippy::option_option, reason = "not said, said to be nothing, or something")]
 pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Deserialize::deserialize(from).map(Some)
 }

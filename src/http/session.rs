@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A shift, with the breaks in it.
-const LIFETIME: Lifetime = Lifetime { idle: Duration::from_secs(2 * 3_600), absolute: Duration::from_secs(12 * 3_600) };
+const LIFETIME: Lifetime = Lifetime { idle: Duration::from_hours(2), absolute: Duration::from_hours(12) };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -79,7 +79,7 @@ pub(super) async fn sign_in(
     let (token, sha256) = new_token()?;
     state.store.begin_session(candidate.organization, candidate.user, &sha256, LIFETIME, &request.0).await?;
     let session = state.store.session(&sha256).await?.ok_or_else(Problem::sign_in_failed)?;
-    let caller = Caller::of_session(session, request.0);
+    let caller = Caller::of_session(&session, request.0);
     let signed_in = SignedIn {
         bearer_token: body.bearer.then(|| token.clone()),
         expires_in_s: LIFETIME.absolute.as_secs(),

@@ -132,6 +132,7 @@ pub(super) struct Change {
     active: Option<bool>,
     password: Option<SecretString>,
     /// Endpoint or id; null: none.
+    #[expect(clippy::option_option, reason = "not said, said to be nobody, or somebody")]
     #[serde(default, deserialize_with = "said")]
     agent: Option<Option<String>>,
 }

@@ -209,7 +209,7 @@ async fn every_role_gets_what_the_table_says_of_its_own_and_nothing_of_others() 
                         own.is_problem(403, "no_agent");
                         foreigns.is_problem(403, "no_agent");
                     }
-                    reach => {
+                    reach @ (Reach::Own | Reach::Everything) => {
                         assert!(own.status.is_success(), "{about}: {}", own.text);
                         assert_eq!(
                             colleagues.status.is_success(),

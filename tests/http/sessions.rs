@@ -272,8 +272,8 @@ async fn a_token_does_what_it_is_for_and_no_more() {
     post(&tenant.token, "/api/v1/users", owner).await.is_problem(403, "above_you");
     let agents = json!({ "name": "agents", "role": "agent" });
     post(&tenant.token, "/api/v1/tokens", agents).await.is_problem(422, "rule_broken");
-    let past = json!({ "name": "past", "role": "admin", "expiresAt": "2020-01-01T00:00:00Z" });
-    post(&tenant.token, "/api/v1/tokens", past).await.is_problem(422, "wrong_field");
+    let gone = json!({ "name": "past", "role": "admin", "expiresAt": "2020-01-01T00:00:00Z" });
+    post(&tenant.token, "/api/v1/tokens", gone).await.is_problem(422, "wrong_field");
     let twice = json!({ "name": "wallboard", "role": "manager" });
     post(&tenant.token, "/api/v1/tokens", twice).await.is_problem(409, "conflict");
     let unknown = json!({ "name": "x", "role": "manager", "acts": ["everything"] });

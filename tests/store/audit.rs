@@ -23,7 +23,7 @@ async fn what_is_typed_by_hand_is_on_record_with_what_it_was() {
     world.add_number("+12025550101").await;
     world.sql("UPDATE numbers SET friendly_name = 'front desk', state = 'resting'").await;
     world.sql("UPDATE numbers SET friendly_name = 'front desk'").await;
-    world.sql("SET cordboard.actor = 'cli:olga'; UPDATE numbers SET friendly_name = NULL; RESET cordboard.actor").await;
+    world.sql("BEGIN; SET LOCAL cordboard.actor = 'cli:olga'; UPDATE numbers SET friendly_name = NULL; COMMIT").await;
     world.sql("DELETE FROM numbers").await;
     let rows = trail(&world, acme(&world).await).await;
     let told: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.what.as_str())).collect();
