@@ -11,6 +11,7 @@
 //! | [`policy`] | who may call whom, from which number, now, and why not | the same |
 //! | [`access`] | who may do what: roles, acts, a table | the same |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
+//! | [`keys`] | tokens and passwords, and what is kept of them | keep one |
 //! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
 //! | [`journal`] | records on the disk of this machine, for the time that the database is away | know a fact or a call |
 //! | [`store`] | the only SQL | know Asterisk or HTTP |
@@ -37,6 +38,7 @@ pub mod core;
 pub mod daemon;
 pub mod http;
 pub mod journal;
+pub mod keys;
 pub mod numbering;
 pub mod policy;
 pub mod store;

@@ -16,6 +16,8 @@ mod faces;
 mod floor;
 #[path = "cli/fsck.rs"]
 mod fsck;
+#[path = "cli/identity.rs"]
+mod identity;
 #[path = "cli/import.rs"]
 mod import;
 #[path = "cli/life.rs"]

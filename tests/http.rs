@@ -9,6 +9,10 @@ mod hang_up;
 mod list;
 #[path = "http/look.rs"]
 mod look;
+#[path = "http/matrix.rs"]
+mod matrix;
+#[path = "http/sessions.rs"]
+mod sessions;
 #[path = "http/socket.rs"]
 mod socket;
 #[path = "http/start.rs"]

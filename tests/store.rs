@@ -2,6 +2,8 @@
 
 #[path = "store/admission.rs"]
 mod admission;
+#[path = "store/audit.rs"]
+mod audit;
 #[path = "store/constraints.rs"]
 mod constraints;
 #[path = "store/days.rs"]

@@ -5,7 +5,7 @@ use crate::config::{self, Config, ConfigErrors, Loaded};
 use crate::core::ids::EndpointName;
 use crate::store::agents::AgentRow;
 use crate::store::organizations::Organization;
-use crate::store::{Store, StoreError};
+use crate::store::{Actor, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -81,7 +81,10 @@ impl Context {
 
     /// The database as it is.
     pub fn unchecked_store(config: &Config) -> Outcome<Store> {
-        Ok(Store::connect(&config.postgres.url, 2, config.postgres.acquire_timeout)?)
+        let store = Store::connect(&config.postgres.url, 2, config.postgres.acquire_timeout)?;
+        // Who it is at this machine; sudo keeps the name of who called it.
+        let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+        Ok(store.in_the_name_of(Actor::cli(name.as_deref().unwrap_or("unknown"))))
     }
 }
 

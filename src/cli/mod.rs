@@ -5,6 +5,7 @@
 mod agents;
 mod api;
 mod assignments;
+mod audit;
 mod calls;
 mod check_config;
 mod completions;
@@ -25,6 +26,7 @@ mod secrets;
 mod serve;
 mod tokens;
 mod trunks;
+mod users;
 mod verdict;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -111,6 +113,12 @@ enum Command {
     /// Keys to the API
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// Who signs in
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print what completes commands in your shell
     Completions(completions::Completions),
 }
@@ -155,6 +163,8 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Explain(command) => command.run(context).await,
         Command::Dial(command) => command.run(context).await,
         Command::Tokens(command) => command.run(context).await,
+        Command::Users(command) => command.run(context).await,
+        Command::Audit(command) => command.run(context).await,
         Command::Completions(command) => command.run(),
     }
 }

@@ -2,11 +2,11 @@
 
 use super::failure::{Failure, Outcome};
 use crate::core::ids::EndpointName;
-use md5::Md5;
+use crate::keys;
+use md5::{Digest as _, Md5};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
 /// No two of these look alike, and none needs a shift key on a desk phone.
@@ -38,9 +38,7 @@ pub fn ha1(endpoint: &EndpointName, password: &str) -> SecretString {
 
 /// A new key to the API, and its SHA-256.
 pub fn token() -> Outcome<(String, [u8; 32])> {
-    let token = format!("cbt_{}", hex(&random::<32>()?));
-    let sha256 = Sha256::digest(token.as_bytes()).into();
-    Ok((token, sha256))
+    keys::token(keys::API).map_err(Failure::new)
 }
 
 fn random<const N: usize>() -> Outcome<[u8; N]> {
@@ -84,6 +82,6 @@ mod tests {
     fn a_token_is_kept_as_the_sha256_of_all_of_it() {
         let (token, sha256) = token().expect("random numbers");
         assert_eq!(token.len(), 4 + 64);
-        assert_eq!(<[u8; 32]>::from(Sha256::digest(&token)), sha256);
+        assert_eq!(keys::sha256(token.as_bytes()), sha256);
     }
 }

@@ -110,7 +110,11 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         metrics,
         extra: Arc::new(move |text| node_metrics(text, lines.nodes())),
         now: jiff::Timestamp::now,
-        limits: Limits { body_bytes: config.http.max_body_bytes, ..Limits::default() },
+        limits: Limits {
+            body_bytes: config.http.max_body_bytes,
+            behind_proxy: config.http.behind_proxy,
+            ..Limits::default()
+        },
     });
     let mut current = config;
     let ended = process

@@ -1,16 +1,21 @@
 //! Whose request it is, and what they may do. The credential is looked up by its SHA-256 in the database each time, so that it
 //! is void from the moment it is revoked, and no comparison of ours takes longer for a better guess.
 
+use super::doors::Doors;
+use super::guard::RequestId;
 use super::{AppState, Problem};
 use crate::access::{self, Action, Reach, Role};
 use crate::core::ids::{AgentId, OrganizationId, TokenId, UserId};
+use crate::keys;
+use crate::store::sessions::Session;
+use crate::store::tokens::TokenInfo;
 use crate::store::{Actor, Scope, Transaction};
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{self, AUTHORIZATION};
 use axum::http::request::Parts;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +23,6 @@ pub(super) enum Subject {
     /// A program with this key.
     Token(TokenId),
     /// Somebody who signed in.
-    #[expect(dead_code, reason = "nobody signs in yet")]
     User(UserId),
 }
 
@@ -35,8 +39,10 @@ pub(super) struct Caller {
     pub agent: Option<AgentId>,
     /// To which acts their key is narrowed.
     acts: Option<BTreeSet<Action>>,
+    /// The session, if somebody signed in.
+    pub session: Option<Uuid>,
     /// The request's id, for the audit trail.
-    request: String,
+    pub request: String,
 }
 
 /// How far the caller may go with what they asked for.
@@ -46,6 +52,16 @@ pub(super) enum Sight {
     All,
     /// What is this agent's.
     Own(AgentId),
+}
+
+impl Subject {
+    /// One number for each.
+    fn as_u128(self) -> u128 {
+        match self {
+            Self::Token(id) => id.0.as_u128(),
+            Self::User(id) => id.0.as_u128(),
+        }
+    }
 }
 
 impl Sight {
@@ -70,11 +86,42 @@ impl Caller {
     ///
     /// If they may not at all.
     pub fn may(&self, action: Action) -> Result<Sight, Problem> {
-        match (access::reach_within(self.role, self.acts.as_ref(), action), self.agent) {
+        match (self.reach(action), self.agent) {
             (Reach::Everything, _) => Ok(Sight::All),
             (Reach::Own, Some(agent)) => Ok(Sight::Own(agent)),
             (Reach::Own, None) => Err(Problem::no_agent()),
             (Reach::Nothing, _) => Err(Problem::forbidden(action)),
+        }
+    }
+
+    /// How far they reach with this; unlike [`may`](Self::may) it says nothing about whose what is.
+    pub fn reach(&self, action: Action) -> Reach {
+        access::reach_within(self.role, self.acts.as_ref(), action)
+    }
+
+    /// Somebody who signed in.
+    pub fn of_session(session: &Session, request: String) -> Self {
+        Self {
+            organization: session.organization,
+            role: session.role,
+            subject: Subject::User(session.user),
+            agent: session.agent,
+            acts: None,
+            session: Some(session.id),
+            request,
+        }
+    }
+
+    /// A program with a key.
+    fn of_token(token: TokenInfo, request: String) -> Self {
+        Self {
+            organization: token.organization,
+            role: token.role,
+            subject: Subject::Token(token.id),
+            agent: token.agent,
+            acts: token.acts,
+            session: None,
+            request,
         }
     }
 
@@ -98,37 +145,57 @@ impl Caller {
 }
 
 /// One row by its key. A program that waits longer for it waits for a database that is away.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 /// No token of ours is longer.
 const LONGEST: usize = 256;
+/// Where browsers keep the token of a session. With this prefix they take it from this host only, and over TLS.
+pub(super) const COOKIE: &str = "__Host-cordboard";
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
+        let token = if parts.headers.contains_key(AUTHORIZATION) { bearer(parts) } else { cookie(parts) };
+        let token = token.ok_or_else(Problem::unauthorized)?;
         if state.status.is_store_away() {
             return Err(Problem::store_unavailable());
         }
-        let sha256: [u8; 32] = Sha256::digest(token).into();
-        let token = state.store.within(PATIENCE, state.store.authenticate(&sha256)).await?;
-        let token = token.ok_or_else(Problem::unauthorized)?;
-        Ok(Self {
-            organization: token.organization,
-            role: token.role,
-            subject: Subject::Token(token.id),
-            agent: token.agent,
-            acts: token.acts,
-            request: parts.extensions.get::<super::guard::RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
-        })
+        let sha256 = keys::sha256(token);
+        let is_session = token.starts_with(keys::SESSION.as_bytes());
+        let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let doors = parts.extensions.get::<Doors>().cloned();
+        let caller = if is_session {
+            let session = state.store.within(PATIENCE, state.store.session(&sha256)).await?;
+            session.map(|session| Self::of_session(&session, request))
+        } else {
+            let token = state.store.within(PATIENCE, state.store.authenticate(&sha256)).await?;
+            token.map(|token| Self::of_token(token, request))
+        };
+        let caller = caller.ok_or_else(Problem::unauthorized)?;
+        if let Some(doors) = doors {
+            doors.caller(caller.subject.as_u128())?;
+        }
+        Ok(caller)
     }
 }
 
-/// The token, if there is exactly one.
+/// The token of the header, if there is exactly one.
 fn bearer(parts: &Parts) -> Option<&[u8]> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.as_bytes().split_at_checked("Bearer ".len())?;
     let token = token.trim_ascii();
     (scheme.eq_ignore_ascii_case(b"Bearer ") && (1..=LONGEST).contains(&token.len())).then_some(token)
+}
+
+/// The token of a session in the cookie, if there is exactly one. A token of the API has no place there.
+fn cookie(parts: &Parts) -> Option<&[u8]> {
+    let values = parts.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let ours = values.flat_map(|value| value.split(';')).filter_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == COOKIE).then_some(value)
+    });
+    let mut ours = ours.filter(|value| value.starts_with(keys::SESSION) && value.len() <= LONGEST);
+    let (Some(token), None) = (ours.next(), ours.next()) else { return None };
+    Some(token.as_bytes())
 }

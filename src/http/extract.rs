@@ -9,7 +9,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use std::convert::Infallible;
+use std::str::FromStr;
 
 /// Something that can be sent to us.
 pub(super) trait Form: DeserializeOwned {
@@ -73,4 +76,22 @@ impl FromRequestParts<AppState> for CallPath {
         let Ok(Path(id)) = path else { return Err(Problem::call_not_found()) };
         id.parse().map(Self).map_err(|_| Problem::call_not_found())
     }
+}
+
+/// The id that the address names; none if it is not an id, which is then nobody's.
+pub(super) struct IdPath<T>(pub Option<T>);
+
+impl<T: FromStr> FromRequestParts<AppState> for IdPath<T> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let path: Result<Path<String>, _> = Path::from_request_parts(parts, state).await;
+        Ok(Self(path.ok().and_then(|Path(id)| id.parse().ok())))
+    }
+}
+
+/// Tells a field that is null from one that is not there: with `#[serde(default, deserialize_with = "said")]`.
+#[expect(clippy::option_option, reason = "not said, said to be nothing, or something")]
+pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
 }

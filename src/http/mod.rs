@@ -4,18 +4,26 @@
 //! One file an endpoint: what it takes, what it gives, and the handler. Every error is a [`Problem`] (RFC 9457).
 
 mod agents;
+mod audit;
 mod auth;
 mod calls;
+mod doors;
 mod extract;
 mod guard;
 mod health;
+mod limit;
+mod me;
 pub mod metrics;
 mod problem;
 mod router;
 mod server;
+mod session;
+mod tokens;
+mod users;
 
+pub use limit::Rate;
 pub use problem::Problem;
-pub use router::{api, operations};
+pub use router::{api, operations, paths};
 pub use server::serve;
 
 use crate::core::command::Answer;
@@ -85,12 +93,14 @@ pub struct Limits {
     pub time: Duration,
     /// Requests to the API that are worked on at the same time. They share the database with the calls themselves.
     pub at_once: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { body_bytes: 64 * 1024, time: Duration::from_secs(10), at_once: 64 }
-    }
+    /// Requests of one caller.
+    pub caller: Rate,
+    /// Attempts to sign in from one address.
+    pub sign_in_address: Rate,
+    /// Attempts to sign in as one user.
+    pub sign_in_account: Rate,
+    /// A proxy stands in front, and its last `X-Forwarded-For` is the client's address.
+    pub behind_proxy: bool,
 }
 
 /// Who can reach a listener.

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// An error as the client sees it.
 #[derive(Clone, Debug)]
@@ -70,6 +71,58 @@ impl Problem {
         let detail = "Your role reaches what your own agent did, but you are no agent. Ask an admin of your organization \
             to tie your user to one.";
         Self::new(StatusCode::FORBIDDEN, "no_agent", "You are no agent", detail)
+    }
+
+    /// Unknown address, wrong password, switched off: which of them is nobody's business.
+    pub fn sign_in_failed() -> Self {
+        let detail = "Address and password do not fit together, or the account is switched off. Check both, or ask an admin \
+            of your organization for a new password.";
+        Self::new(StatusCode::UNAUTHORIZED, "sign_in_failed", "You are not signed in", detail)
+    }
+
+    /// Somebody asks too often.
+    pub fn rate_limited(after: Duration) -> Self {
+        let after_s = u16::try_from(after.as_millis().div_ceil(1_000)).unwrap_or(u16::MAX).max(1);
+        let detail = format!("Nothing was begun. Ask again in {after_s} s, and less often.");
+        let retry_after_s = Some(after_s);
+        Self { retry_after_s, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests", detail) }
+    }
+
+    /// A browser was made to ask by another site.
+    pub fn cross_site() -> Self {
+        let detail =
+            "A browser sends this from another site. Ask from the site itself, or without a browser with a token.";
+        Self::new(StatusCode::FORBIDDEN, "cross_site", "Another site asks", detail)
+    }
+
+    /// A program with a token wants what only somebody who signed in can.
+    pub fn no_session() -> Self {
+        let detail = "This is for people who signed in at POST /api/v1/session. A token is revoked at /api/v1/tokens.";
+        Self::new(StatusCode::CONFLICT, "no_session", "Nobody is signed in", detail)
+    }
+
+    /// A password that is none.
+    pub fn weak_password() -> Self {
+        let detail = "A password has 12 to 128 characters. A few words in a row are good and easy to keep in mind.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "weak_password", "The password is too short or too long", detail)
+    }
+
+    /// Nobody gives, changes or takes away what is above them.
+    pub fn above_you() -> Self {
+        let detail = "This concerns a role above yours. Somebody of that role can do it.";
+        Self::new(StatusCode::FORBIDDEN, "above_you", "You may not do this", detail)
+    }
+
+    /// An organization without an owner could not be given one any more.
+    pub fn last_owner() -> Self {
+        let detail = "This is the last owner of the organization who is active. Make somebody else an owner first.";
+        Self::new(StatusCode::CONFLICT, "last_owner", "The last owner stays", detail)
+    }
+
+    /// A field whose form is right and whose value is not.
+    pub fn wrong_field(field: &str, form: &str) -> Self {
+        let detail = format!("`{field}` must be {form}. Nothing was changed.");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_field", "A value is wrong", detail)
     }
 
     /// No such thing, or somebody else's: the two cannot be told apart.

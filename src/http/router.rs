@@ -1,21 +1,66 @@
 //! Which address is whose.
 
-use super::{AppState, Problem, Reach, calls, guard, health, metrics};
-use axum::Router;
+use super::doors::Doors;
+use super::{AppState, Problem, Reach, agents, audit, calls, guard, health, me, metrics, session, tokens, users};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
-use axum::routing::get;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, delete, get, post};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+
+/// A router that remembers its addresses, so that a test can walk all there are.
+struct Routes {
+    router: Router<AppState>,
+    paths: Vec<&'static str>,
+}
+
+impl Routes {
+    fn new() -> Self {
+        Self { router: Router::new(), paths: Vec::new() }
+    }
+
+    fn route(mut self, path: &'static str, methods: MethodRouter<AppState>) -> Self {
+        self.paths.push(path);
+        Self { router: self.router.route(path, methods), ..self }
+    }
+}
+
+/// What belongs to tenants. Each handler takes a [`Caller`](super::auth::Caller), and asks it whether they may.
+fn tenants() -> Routes {
+    Routes::new()
+        .route("/api/v1/session", post(session::sign_in).delete(session::sign_out))
+        .route("/api/v1/me", get(me::me))
+        .route("/api/v1/me/password", post(me::password))
+        .route("/api/v1/users", get(users::list).post(users::add))
+        .route("/api/v1/users/{id}", get(users::look).patch(users::change))
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::add))
+        .route("/api/v1/tokens/{id}", delete(tokens::revoke))
+        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/agents", get(agents::list))
+        .route("/api/v1/agents/{agent}", get(agents::look))
+        .route("/api/v1/calls", get(calls::list::list).post(calls::start::start))
+        .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up))
+}
+
+/// Every address that belongs to tenants, as it is routed.
+pub fn paths() -> Vec<&'static str> {
+    tenants().paths
+}
 
 /// The API with its health; with the metrics too, if only operators can reach it.
 pub fn api(state: AppState, reach: Reach) -> Router {
     let bounds = guard::Bounds::new(&state);
-    let calls = Router::new()
-        .route("/api/v1/calls", get(calls::list::list).post(calls::start::start))
-        .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up))
+    // Cookies go along with what another site makes a browser send. Browsers say so, and nobody else has cookies.
+    let own_site = CsrfLayer::new().with_rejection_response(|_| Problem::cross_site().into_response());
+    let tenants = tenants()
+        .router
         .route_layer(middleware::from_fn_with_state(bounds, guard::bounded))
+        .route_layer(own_site)
+        .layer(Extension(Doors::new(&state.limits)))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes));
-    dressed(calls.merge(about(reach)), state)
+    dressed(tenants.merge(about(reach)), state)
 }
 
 /// Health and metrics only, for the listener of the operators.

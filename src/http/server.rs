@@ -1,6 +1,7 @@
 //! The listener.
 
-use axum::Router;
+use super::doors::Peer;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -36,8 +37,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = graceful.watch(connection(stream, router.clone()));
+            Ok((stream, peer)) => {
+                let router = router.clone().layer(Extension(Peer(peer.ip())));
+                let connection = graceful.watch(connection(stream, router));
                 tokio::spawn(async move {
                     // A client that went away or talks nonsense.
                     if let Err(error) = connection.await {

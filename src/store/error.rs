@@ -198,7 +198,9 @@ fn sentence(constraint: &str) -> Option<&'static str> {
         "trunks_name_key" => "there is a trunk of that name already",
         "agent_has_a_number_once" => "the agent has that number already",
         "assignment_times_do_not_overlap" => "the agent has that number already in that time",
-        "assignment_agent_is_of_the_same_organization" => "there is no such agent in the organization",
+        "assignment_agent_is_of_the_same_organization" | "token_agent_is_of_the_same_organization" => {
+            "there is no such agent in the organization"
+        }
         "assignment_number_is_of_the_same_organization" => "the number is not the organization's",
         "assignment_daily_limit_is_1_to_1000" => "the daily limit of an assignment is 1 to 1000",
         "agent_daily_limit_is_1_to_100000" | "number_daily_limit_is_1_to_100000" => "the daily limit is 1 to 100000",
@@ -209,6 +211,9 @@ fn sentence(constraint: &str) -> Option<&'static str> {
         "trunk_is_not_an_endpoint" => "an agent has that endpoint; a trunk must not",
         "time_zone_is_an_iana_name" => "the time zone must be an IANA name such as America/New_York",
         "organization_has_one_primary_number" => "the organization has a primary number already",
+        "users_email_is_unique" => "there is a user with that address already",
+        "email_has_an_at_sign" => "an address looks like alice@example.org",
+        "agent_token_has_an_agent" => "an agent's token needs the agent it is for",
         "token_name_is_unique_in_organization" => "the organization has a token of that name already",
         "slug_is_lower_case_letters_digits_hyphens" => {
             "the name must be a lower-case letter, then up to 39 of a-z 0-9 -"

@@ -3,13 +3,15 @@
 
 use super::agents::{self, AgentRow, NewAgent};
 use super::assignments::{self, AssignmentFilter, AssignmentUsage, NewAssignment};
+use super::audit::{self, AuditFilter, AuditRow, Chain};
 use super::calls::{self, CallFilter, CallRow};
 use super::numbers::{self, Imported, NewNumber, NumberRow};
 use super::organizations::{self, NewOrganization, Organization};
 use super::tokens::{self, NewToken, TokenInfo};
+use super::users::{self, NewUser, UserChange, UserRow};
 use super::{Scope, Store, StoreError};
 use crate::core::fact::Fact;
-use crate::core::ids::{AgentId, AssignmentId, CallId, EndpointName, NumberId, OrganizationId};
+use crate::core::ids::{AgentId, AssignmentId, CallId, EndpointName, NumberId, OrganizationId, UserId};
 use crate::core::number::E164;
 use crate::policy::{Decision, NumberState};
 use secrecy::SecretString;
@@ -68,5 +70,15 @@ everything! {
 
     add_token(new: &NewToken) -> TokenInfo = tokens::add;
     tokens(organization: OrganizationId) -> Vec<TokenInfo> = tokens::list;
+    verify_audit(organization: OrganizationId) -> Chain = audit::verify;
+    audit_chains() -> Vec<OrganizationId> = audit::chains;
+    audit(organization: OrganizationId, filter: &AuditFilter, limit: u32) -> Vec<AuditRow> = audit::list;
+
     revoke_token(organization: OrganizationId, name: &str) -> () = tokens::revoke;
+
+    add_user(new: &NewUser) -> UserRow = users::add;
+    users(organization: Option<OrganizationId>) -> Vec<UserRow> = users::list;
+    user_by_email(email: &str) -> UserRow = users::by_email;
+    change_user(user: UserId, organization: OrganizationId, change: &UserChange) -> UserRow = users::change;
+    tie_user(user: UserId, organization: OrganizationId, agent: Option<AgentId>) -> () = users::tie;
 }

@@ -8,6 +8,7 @@
 pub mod admit;
 pub mod agents;
 pub mod assignments;
+pub mod audit;
 pub mod calls;
 mod columns;
 mod error;
@@ -22,9 +23,11 @@ pub mod numbers;
 pub mod organizations;
 mod reserve;
 mod scope;
+pub mod sessions;
 mod snapshot;
 pub mod tokens;
 pub mod trunks;
+pub mod users;
 pub mod writes;
 
 pub use error::StoreError;
@@ -148,6 +151,11 @@ impl Store {
     #[must_use]
     pub fn in_the_name_of(self, actor: Actor) -> Self {
         Self { actor: Arc::new(actor), ..self }
+    }
+
+    /// In whose name it changes things.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Lets work on the database take so long at most. What takes longer is given up: work that was not committed is

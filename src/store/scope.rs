@@ -121,10 +121,19 @@ impl Store {
             }
             Scope::Everything => String::new(),
         };
+        // People wait longer for what is much, such as an import.
+        let patience = if who.starts_with("cli:") { "; SET LOCAL statement_timeout = '60s'" } else { "" };
         let settings =
-            format!("SET LOCAL cordboard.actor = '{who}'; SET LOCAL cordboard.request = '{request}'{tenant}");
+            format!("SET LOCAL cordboard.actor = '{who}'; SET LOCAL cordboard.request = '{request}'{patience}{tenant}");
         // One simple query: one way there and back.
-        sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *transaction).await?;
+        let begun = sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *transaction).await;
+        begun.map_err(|error| {
+            match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+                // There is no such role, or it may not be taken: nobody's request is at fault.
+                Some("22023" | "42501") => StoreError::Unexpected(error),
+                _ => error.into(),
+            }
+        })?;
         Ok(Transaction(transaction))
     }
 }

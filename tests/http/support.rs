@@ -166,7 +166,7 @@ impl Reply {
         for key in ["title", "detail"] {
             assert!(body[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {body}");
         }
-        assert_eq!(self.header("retry-after").is_some(), status == 503, "{:?}", self.headers);
+        assert_eq!(self.header("retry-after").is_some(), matches!(status, 429 | 503), "{:?}", self.headers);
         assert_eq!(self.header("www-authenticate").is_some(), status == 401, "{:?}", self.headers);
         assert!(self.header("x-request-id").is_some(), "{:?}", self.headers);
         body
@@ -313,6 +313,11 @@ impl Floor {
             sip_ha1: None,
         };
         self.store.add_agent(&new).await.expect("an agent")
+    }
+
+    /// Gives the tenant's agent the tenant's number.
+    pub async fn equip(&self, tenant: &Tenant) {
+        self.limit(tenant, 100).await;
     }
 
     async fn assign(&self, tenant: &Tenant, number: cordboard::core::ids::NumberId, limit: u32) {

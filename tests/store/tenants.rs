@@ -64,13 +64,15 @@ async fn a_statement_that_names_no_organization_sees_one_and_without_the_wall_it
         if EVERYBODYS.contains(&table.as_str()) {
             continue;
         }
-        let all = world.number(&format!("SELECT count(*) FROM {table}")).await;
+        // The house has a trail of its own.
+        let of_tenants = if table == "audit" { "WHERE organization_id IN (SELECT id FROM organizations)" } else { "" };
+        let all = world.number(&format!("SELECT count(*) FROM {table} {of_tenants}")).await;
         let seen = rows(&world, acme, &table).await;
         if all > 0 {
             assert_eq!(seen * 2, all, "{table}: of {all} rows of two tenants, one sees {seen}");
             checked.insert(table.clone());
         }
-        assert_eq!(rows(&world, OrganizationId(uuid::Uuid::nil()), &table).await, 0, "{table}: nobody sees nothing");
+        assert_eq!(rows(&world, OrganizationId(uuid::Uuid::now_v7()), &table).await, 0, "{table}: nobody sees nothing");
         if !is_view && all > 0 {
             world.sql(&format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")).await;
             assert!(rows(&world, acme, &table).await > seen, "{table}: the control sees the other's");
