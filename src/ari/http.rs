@@ -134,7 +134,7 @@ impl AriClient {
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Bytes, AriError> {
         let purpose = request.purpose;
         let allows = || self.shared.leave.allows(purpose);
-        let (status, body) = self.shared.connections.send(self.prepare(request)?, allows).await?;
+        let (status, body) = Box::pin(self.shared.connections.send(self.prepare(request)?, allows)).await?;
         match (status, body) {
             (200..=299, Some(body)) => Ok(body),
             (200..=299, None) => Err(AriError::Unreadable { about: "anything" }),

@@ -41,8 +41,8 @@ impl Orders {
         self.drop_dials();
     }
 
-    /// The next order that may go out now, if there is one. It is under way until it is [`done`](Self::done).
-    pub fn next(&mut self) -> Option<(Ticket, Command)> {
+    /// An order that may go out now, if there is one. It is under way until it is [`done`](Self::done).
+    pub fn start(&mut self) -> Option<(Ticket, Command)> {
         let place = (0..self.waiting.len()).find(|place| {
             let earlier = self.under_way.iter().chain(self.waiting.range(..place));
             let command = &self.waiting[*place].command;

@@ -77,7 +77,7 @@ async fn carry_out_all(
             },
             Some((ticket, outcome)) = requests.next() => orders.done(ticket, outcome),
         }
-        while let Some((ticket, command)) = orders.next() {
+        while let Some((ticket, command)) = orders.start() {
             let carrier = &carrier;
             requests.push(async move { (ticket, carrier.carry_out(command).await) });
         }

@@ -212,7 +212,7 @@ impl World {
     /// Sends what may go out, as `src/daemon/dispatch.rs` does.
     fn proceed(&mut self, queue: u64) {
         let Some(entry) = self.queues.get_mut(&queue) else { return };
-        let ready: Vec<_> = std::iter::from_fn(|| entry.orders.next()).collect();
+        let ready: Vec<_> = std::iter::from_fn(|| entry.orders.start()).collect();
         if entry.orders.is_idle() {
             self.queues.remove(&queue);
             // A call that is still open makes a new one when it needs one.

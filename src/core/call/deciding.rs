@@ -1,6 +1,6 @@
 //! From the request to the first channel: decision, refusal, the order to call somebody.
 
-use super::{Ahead, Call, CustomerOrder, Moment, Outbox, Stage};
+use super::{Ahead, BridgeOrder, Call, CustomerOrder, Moment, Outbox, Stage};
 use crate::core::command::{Answer, ChannelSpec, Command, EmergencyDigits, Target};
 use crate::core::fact::{Fact, Leg, Origin};
 use crate::core::ids::ChannelId;
@@ -181,8 +181,8 @@ impl Call {
             peer: Some(agent),
             max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
         }));
-        if !self.bridge_is_ordered {
-            self.bridge_is_ordered = true;
+        if self.bridge == BridgeOrder::None {
+            self.bridge = BridgeOrder::Ordered;
             out.commands.push(Command::CreateBridge { bridge: self.id.bridge() });
         }
     }
@@ -211,7 +211,7 @@ impl Call {
             let channel = self.id.customer_channel(1);
             out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
         }
-        if self.bridge_is_ordered {
+        if self.bridge == BridgeOrder::Ordered {
             out.commands.push(Command::DestroyBridge { bridge: self.id.bridge() });
         }
         if let Some(request) = self.request.take() {

@@ -35,8 +35,8 @@ pub struct Call {
     customer: CustomerOrder,
     /// The customer's channel that is made while the reservation is under way.
     ahead: Option<Ahead>,
-    /// The bridge was ordered, since this process follows the call.
-    bridge_is_ordered: bool,
+    /// Whether this process ordered the bridge.
+    bridge: BridgeOrder,
     /// Since when the agent's and the customer's channel are known to exist, by our clock. A listing that began before
     /// says nothing about them.
     agent_made_at: Option<Timestamp>,
@@ -50,6 +50,15 @@ pub struct Call {
     guessed: bool,
     /// The agent of a refused call is gone, or was given up; nothing is recorded of it any more.
     announced: bool,
+}
+
+/// Whether the bridge was ordered since this process follows the call. It is made when there is somebody to put into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BridgeOrder {
+    /// Not yet.
+    None,
+    /// Ordered.
+    Ordered,
 }
 
 /// How far the orders about the customer's channel went.
@@ -176,7 +185,7 @@ impl Call {
             early: None,
             customer: CustomerOrder::None,
             ahead: None,
-            bridge_is_ordered: false,
+            bridge: BridgeOrder::None,
             agent_made_at: None,
             customer_made_at: None,
             missing: BTreeSet::new(),

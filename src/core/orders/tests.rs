@@ -51,7 +51,7 @@ fn hang_up(channel: ChannelId) -> Command {
 
 /// All that may go out now.
 fn out(orders: &mut Orders) -> Vec<(Ticket, CommandKind)> {
-    std::iter::from_fn(|| orders.next()).map(|(ticket, command)| (ticket, command.kind())).collect()
+    std::iter::from_fn(|| orders.start()).map(|(ticket, command)| (ticket, command.kind())).collect()
 }
 
 fn kinds(out: &[(Ticket, CommandKind)]) -> Vec<CommandKind> {
