@@ -103,9 +103,18 @@ struct TakenOver {
 }
 
 /// The agent's phone rings when the owner is frozen. The other replica takes the call over, and calls the customer when the
-/// agent picks up. When the frozen one wakes up it finds in its socket that the agent picked up: it must not act on it.
+/// agent picks up. When the frozen one wakes up it must do nothing.
 async fn frozen(floor: &mut Floor, proxy: &Proxy) -> TakenOver {
-    let ann = floor.phone_that("ann", &[OURS], Behaviour::answer(Duration::from_secs(7))).await;
+    let (ann, other) = freeze(floor, proxy, Duration::from_secs(7)).await;
+    let customer = floor.carrier.next_incoming(SOON).await.expect("a call at the carrier");
+    customer.wait_for("answer", SOON, |p| p.answered_ns).await.expect("an answer");
+    floor.calls_when("answered", |calls| calls.iter().all(|call| call.answered_at.is_some())).await;
+    TakenOver { ann, customer, other, orders: proxy.orders().len() }
+}
+
+/// The agent picks up after this time; the other replica owns the node.
+async fn freeze(floor: &mut Floor, proxy: &Proxy, answer: Duration) -> (Phone, Daemon) {
+    let ann = floor.phone_that("ann", &[OURS], Behaviour::answer(answer)).await;
     let mut other = standby(floor).await;
     let (status, answer) = start(floor, &ann.endpoint).await;
     assert_eq!(status, 201, "{answer}");
@@ -117,10 +126,7 @@ async fn frozen(floor: &mut Floor, proxy: &Proxy) -> TakenOver {
     let began = Instant::now();
     other.says("taken up again").await;
     println!("takeover from a frozen owner: {:?}", began.elapsed());
-    let customer = floor.carrier.next_incoming(SOON).await.expect("a call at the carrier");
-    customer.wait_for("answer", SOON, |p| p.answered_ns).await.expect("an answer");
-    floor.calls_when("answered", |calls| calls.iter().all(|call| call.answered_at.is_some())).await;
-    TakenOver { ann, customer, other, orders: proxy.orders().len() }
+    (ann, other)
 }
 
 #[test]
@@ -165,14 +171,16 @@ fn without_its_lease_an_owner_that_was_frozen_gives_orders_when_it_wakes_up() {
     live_with(
         move |settings| (settings.ari, settings.without_lease) = (ari, true),
         async |floor| {
-            let TakenOver { customer, other, orders, .. } = frozen(floor, &proxy).await;
+            // It finds in its socket that the agent picked up.
+            let (_ann, other) = freeze(floor, &proxy, Duration::from_secs(2)).await;
+            let orders = proxy.orders().len();
             floor.daemon.signal("CONT");
             let given = || proxy.orders().split_off(orders);
             until("orders", async || given().iter().any(|order| order.contains("/ari/channels"))).await;
             println!("without a lease: {:?}", given());
+            floor.excused.killed = true;
             floor.daemon.kill();
             floor.daemon = other;
-            customer.hang_up();
             floor.settled(1).await;
         },
     );

@@ -82,7 +82,9 @@ impl Trust {
     /// Another replica owns the node, or somebody took our application: nothing more, whatever the clocks say.
     pub fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
-        self.told.cancel();
+        if !self.is_off {
+            self.told.cancel();
+        }
     }
 
     /// Waits until it is ended.
