@@ -10,6 +10,7 @@
 //! | [`core`] | the daemon's mind: inputs and the time in, facts and commands out | ask the time, wait, do IO, draw a random number |
 //! | [`policy`] | who may call whom, from which number, now, and why not | the same |
 //! | [`access`] | who may do what: roles, acts, a table | the same |
+//! | [`inventory`] | what is said about our numbers, and lists of them in CSV and JSON | do IO; read a list half |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
 //! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
 //! | [`journal`] | records on the disk of this machine, for the time that the database is away | know a fact or a call |
@@ -36,6 +37,7 @@ pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod http;
+pub mod inventory;
 pub mod journal;
 pub mod numbering;
 pub mod policy;

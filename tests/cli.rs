@@ -2,6 +2,8 @@
 
 #[path = "cli/alerts.rs"]
 mod alerts;
+#[path = "cli/apply.rs"]
+mod apply;
 #[path = "cli/calls.rs"]
 mod calls;
 #[path = "cli/daemon.rs"]
@@ -20,5 +22,7 @@ mod fsck;
 mod import;
 #[path = "cli/life.rs"]
 mod life;
+#[path = "cli/numbers.rs"]
+mod numbers;
 #[path = "cli/wrong.rs"]
 mod wrong;

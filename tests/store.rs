@@ -2,10 +2,14 @@
 
 #[path = "store/admission.rs"]
 mod admission;
+#[path = "store/claims.rs"]
+mod claims;
 #[path = "store/constraints.rs"]
 mod constraints;
 #[path = "store/days.rs"]
 mod days;
+#[path = "store/hands.rs"]
+mod hands;
 #[path = "store/inventory.rs"]
 mod inventory;
 #[path = "store/outage.rs"]
@@ -18,6 +22,8 @@ mod speed;
 mod storms;
 #[path = "store/tenants.rs"]
 mod tenants;
+#[path = "store/uploads.rs"]
+mod uploads;
 #[path = "store/world.rs"]
 mod world;
 #[path = "store/writes.rs"]

@@ -105,6 +105,20 @@ pub async fn one(connection: &mut PgConnection, slug: &str) -> Result<Organizati
         .ok_or_else(|| StoreError::NotFound { what: "organization", key: slug.to_owned() })
 }
 
+/// One tenant, by its id.
+///
+/// # Errors
+///
+/// If there is none, or the database cannot be asked.
+pub async fn by_id(connection: &mut PgConnection, id: OrganizationId) -> Result<Organization, StoreError> {
+    sqlx::query_as("SELECT * FROM organizations WHERE id = $1")
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(StoreError::reading("organizations", id))?
+        .ok_or_else(|| StoreError::NotFound { what: "organization", key: id.to_string() })
+}
+
 /// Switches a tenant, and so all its agents, on or off.
 ///
 /// # Errors
