@@ -24,5 +24,7 @@ mod import;
 mod life;
 #[path = "cli/numbers.rs"]
 mod numbers;
+#[path = "cli/systems.rs"]
+mod systems;
 #[path = "cli/wrong.rs"]
 mod wrong;

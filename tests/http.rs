@@ -9,6 +9,8 @@ mod hang_up;
 mod list;
 #[path = "http/look.rs"]
 mod look;
+#[path = "http/numbers.rs"]
+mod numbers;
 #[path = "http/socket.rs"]
 mod socket;
 #[path = "http/start.rs"]

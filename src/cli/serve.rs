@@ -69,6 +69,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         Daemon::start(&config, store.clone(), Arc::clone(&metrics), Arc::clone(&status)).await?;
     // It ends with the process.
     tokio::spawn(daemon::watch_clocks(store.clone(), Arc::clone(&status)));
+    let extra_prefixes = daemon::Rules::of(&config).extra_prefixes.into();
     let web = listeners.serve(AppState {
         store: store.clone(),
         calls: Arc::new(handle),
@@ -76,6 +77,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         metrics,
         extra: Arc::new(move |text| socket_metrics(text, &socket)),
         now: jiff::Timestamp::now,
+        extra_prefixes,
         limits: Limits { body_bytes: config.http.max_body_bytes, ..Limits::default() },
     });
     let mut current = config;

@@ -10,6 +10,7 @@ mod extract;
 mod guard;
 mod health;
 pub mod metrics;
+mod numbers;
 mod problem;
 mod router;
 mod server;
@@ -21,6 +22,7 @@ pub use server::serve;
 use crate::core::command::Answer;
 use crate::core::ids::{CallId, EndpointName};
 use crate::daemon::{Busy, Handle, Status};
+use crate::numbering::ExtraPrefix;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use futures::future::BoxFuture;
@@ -66,6 +68,8 @@ pub struct AppState {
     pub extra: Extra,
     /// The time.
     pub now: fn() -> Timestamp,
+    /// What the settings add to the numbering plans.
+    pub extra_prefixes: Arc<[ExtraPrefix]>,
     /// How much a client may ask.
     pub limits: Limits,
 }

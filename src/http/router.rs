@@ -1,10 +1,10 @@
 //! Which address is whose.
 
-use super::{AppState, Problem, Reach, calls, guard, health, metrics};
+use super::{AppState, Problem, Reach, calls, guard, health, metrics, numbers};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The API with its health; with the metrics too, if only operators can reach it.
@@ -12,10 +12,17 @@ pub fn api(state: AppState, reach: Reach) -> Router {
     let bounds = guard::Bounds::new(&state);
     let calls = Router::new()
         .route("/api/v1/calls", get(calls::list::list).post(calls::start::start))
-        .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up))
+        .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up));
+    let calls = with(calls, numbers::routes())
         .route_layer(middleware::from_fn_with_state(bounds, guard::bounded))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes));
-    dressed(calls.merge(about(reach)), state)
+    let long = with(Router::new(), numbers::long_routes())
+        .route_layer(middleware::from_fn_with_state(numbers::long_bounds(), guard::bounded));
+    dressed(calls.merge(long).merge(about(reach)), state)
+}
+
+fn with(router: Router<AppState>, added: Vec<(&'static str, MethodRouter<AppState>)>) -> Router<AppState> {
+    added.into_iter().fold(router, |router, (path, methods)| router.route(path, methods))
 }
 
 /// Health and metrics only, for the listener of the operators.
