@@ -10,6 +10,7 @@
 //! | [`core`] | the daemon's mind: inputs and the time in, facts and commands out | ask the time, wait, do IO, draw a random number |
 //! | [`policy`] | who may call whom, from which number, now, and why not | the same |
 //! | [`access`] | who may do what: roles, acts, a table | the same |
+//! | [`inventory`] | what is said about our numbers, and lists of them in CSV and JSON | do IO; read a list half |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
 //! | [`keys`] | tokens and passwords, and what is kept of them | keep one |
 //! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
@@ -37,6 +38,7 @@ pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod http;
+pub mod inventory;
 pub mod journal;
 pub mod keys;
 pub mod numbering;

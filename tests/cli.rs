@@ -2,6 +2,8 @@
 
 #[path = "cli/alerts.rs"]
 mod alerts;
+#[path = "cli/apply.rs"]
+mod apply;
 #[path = "cli/calls.rs"]
 mod calls;
 #[path = "cli/daemon.rs"]
@@ -22,5 +24,9 @@ mod identity;
 mod import;
 #[path = "cli/life.rs"]
 mod life;
+#[path = "cli/numbers.rs"]
+mod numbers;
+#[path = "cli/systems.rs"]
+mod systems;
 #[path = "cli/wrong.rs"]
 mod wrong;

@@ -11,6 +11,10 @@ mod list;
 mod look;
 #[path = "http/matrix.rs"]
 mod matrix;
+#[path = "http/matrix_numbers.rs"]
+mod matrix_numbers;
+#[path = "http/numbers.rs"]
+mod numbers;
 #[path = "http/sessions.rs"]
 mod sessions;
 #[path = "http/socket.rs"]

@@ -4,10 +4,14 @@
 mod admission;
 #[path = "store/audit.rs"]
 mod audit;
+#[path = "store/claims.rs"]
+mod claims;
 #[path = "store/constraints.rs"]
 mod constraints;
 #[path = "store/days.rs"]
 mod days;
+#[path = "store/hands.rs"]
+mod hands;
 #[path = "store/inventory.rs"]
 mod inventory;
 #[path = "store/leases.rs"]
@@ -24,6 +28,8 @@ mod speed;
 mod storms;
 #[path = "store/tenants.rs"]
 mod tenants;
+#[path = "store/uploads.rs"]
+mod uploads;
 #[path = "store/world.rs"]
 mod world;
 #[path = "store/writes.rs"]

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 pub const ERROR: u8 = 1;
 /// The call would be refused.
 pub const REFUSED: u8 = 3;
+/// There is something to change, and it was not changed.
+pub const PENDING: u8 = 4;
 /// `EX_UNAVAILABLE` of sysexits.h: something that we need is not there.
 pub const UNAVAILABLE: u8 = 69;
 /// `EX_CONFIG` of sysexits.h.

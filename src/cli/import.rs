@@ -1,343 +1,258 @@
-//! `cordboard numbers import`: many numbers from a CSV file, all of them or none.
+//! `cordboard numbers import`: many numbers from a CSV or JSON file, all of them or none.
 //!
-//! Every line is read and checked before the first is written; then all are written in one transaction. The rows are held in
-//! memory meanwhile (the file, and some 300 bytes a row), which [`MAX_ROWS`] and [`MAX_BYTES`] bound.
+//! The file is read line by line and written down beside the inventory; when all of it is good, one statement puts it there. All
+//! of it is one transaction, and takes no more memory than its longest line.
 
 use super::context::{self, Context};
 use super::failure::{ERROR, Failure, Outcome};
 use super::numbers::extra_prefixes;
 use super::output;
-use crate::core::ids::TrunkName;
-use crate::core::number::{E164, RegionCode};
-use crate::numbering::{self, ExtraPrefix};
-use crate::store::Store;
-use crate::store::numbers::{Imported, NewNumber};
-use crate::store::organizations::Organization;
-use clap::Args;
-use csv::{ReaderBuilder, StringRecord, Trim};
-use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::inventory::{Line, Rules, Unreadable, csv, json};
+use crate::store::uploads::{self, Fate, Mode, UploadId, UploadRow};
+use crate::store::{Transaction, trunks};
+use clap::{Args, ValueEnum};
 use std::fs::File;
-use std::io::{IsTerminal as _, Read};
+use std::io::{IsTerminal as _, Read, Write as _};
 use std::path::PathBuf;
 
-/// No carrier's list is longer; a file that is would better be cut.
-const MAX_ROWS: usize = 200_000;
-/// A line of that list is not longer than a few hundred bytes.
-const MAX_BYTES: u64 = 64 << 20;
+/// No carrier has more; a file that is longer is no list of numbers.
+const MAX_BYTES: u64 = 1 << 30;
+/// Of JSON, which is read whole.
+const MAX_JSON_BYTES: u64 = 64 << 20;
 /// Progress is shown for every so many lines.
 const STEP: usize = 5_000;
-/// What the columns are, in this order if there is no header.
-const COLUMNS: [&str; 6] = ["number", "provider", "region", "name", "trunk", "daily_limit"];
+/// So many lines are written down at a time.
+const BATCH: usize = 1000;
+/// Of a longer list only the lines with a remark are shown.
+const SHOWN: usize = 20_000;
 
-/// Add many numbers from a CSV file: all of them, or none
+/// Add many numbers from a CSV or JSON file: all of them, or none
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Add many numbers from a CSV file: all of them, or none
+    long_about = "Add many numbers from a CSV or JSON file: all of them, or none
 
-The first line may name the columns, in any order: number,provider,region,name,trunk,daily_limit; all but number may be \
-left out. Without such a line they are in this order. A region is the country by which a national number is read. \
-Numbers that are there already are left as they are. At most 200000 lines at a time.",
+The first line of a CSV file may name the columns, in any order: number, provider, region, name, trunk, daily_limit, type, \
+provider_id, capabilities, metadata; all but number may be left out. Without such a line they are in this order. A region is \
+the country by which a national number is read. A JSON file is a list of objects with these names. Numbers that are there \
+already are left as they are.",
     after_help = "Example:
   cordboard numbers import acme numbers.csv
+  cordboard numbers import --pool toll-free.csv        into the inventory, for whoever takes them
   printf '+12025550123,telnyx,US\\n' | cordboard numbers import acme -"
 )]
 pub struct Import {
-    /// The tenant's short name
+    /// The tenant's short name; with --pool the file
     organization: String,
     /// The file; - for standard input
-    file: PathBuf,
+    file: Option<String>,
+    /// Into the inventory, and nobody's yet
+    #[arg(long)]
+    pool: bool,
     /// Leave wrong lines out and write the rest
     #[arg(long)]
     skip_bad: bool,
+    /// csv or json; by the file's name unless you say
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 }
 
-/// What became of one line.
-#[derive(Clone, Debug, Serialize)]
-struct Line {
-    #[serde(rename = "line")]
-    at: u64,
-    number: String,
-    result: Fate,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Fate {
-    Added,
-    Skipped,
-    Error,
-    /// Nothing is wrong with it, and it was not written because of others.
-    NotWritten,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Comma-separated values
+    Csv,
+    /// A list of objects
+    Json,
 }
 
 impl Import {
     pub async fn run(self, context: &Context) -> Outcome {
-        let data = self.data()?;
+        let (slug, file) = match (&self.file, self.pool) {
+            (None, true) => (None, PathBuf::from(&self.organization)),
+            (Some(file), false) => (Some(self.organization.as_str()), PathBuf::from(file)),
+            (_, true) => return Err(Failure::with_code(2, "with --pool, say only the file")),
+            (_, false) => {
+                return Err(Failure::with_code(2, "say the organization and the file, or --pool and the file"));
+            }
+        };
+        let format = self.format.unwrap_or_else(|| {
+            let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+            if json { Format::Json } else { Format::Csv }
+        });
+        let mut source = open(&file)?;
         let config = context.config()?;
         let store = context.store_of(&config).await?;
-        let organization = context::organization(&store, &self.organization).await?;
-        let checks = Checks {
-            trunks: store.trunks().await?.into_iter().map(|trunk| trunk.name).collect(),
+        let organization = context::maybe_organization(&store, slug).await?;
+        let mut transaction = store.begin().await?;
+        let rules = Rules {
+            country: organization.as_ref().map(|organization| organization.country),
+            trunks: trunks::names(&mut transaction).await?,
             extra: extra_prefixes(&config),
-            organization,
         };
-        let (mut lines, rows) = checks.read(&data)?;
-        let bad = lines.iter().filter(|line| line.result == Fate::Error).count();
-        let written = bad == 0 || self.skip_bad;
-        if written {
-            write(&store, &checks.organization, &mut lines, &rows).await?;
+        let organization = organization.map(|organization| organization.id);
+        uploads::patiently(&mut transaction).await?;
+        let upload = uploads::begin(&mut transaction, organization).await?;
+        let mut list = List { transaction, upload, staged: 0 };
+        let name = file.display().to_string();
+        match format {
+            Format::Csv => list.read_csv(&mut source, rules, &name).await?,
+            Format::Json => list.read_json(&mut source, &rules, &name).await?,
         }
-        report(context, &lines, written, self.skip_bad)
+        let List { mut transaction, staged, .. } = list;
+        if staged >= STEP && std::io::stderr().is_terminal() {
+            eprintln!("\rwriting {staged} numbers …");
+        }
+        let mode = if self.skip_bad { Mode::SkipWrong } else { Mode::AllOrNothing };
+        let outcome = uploads::settle(&mut transaction, upload, organization, mode).await?;
+        report(context, &mut transaction, upload, &outcome, staged).await?;
+        uploads::forget(&mut transaction, upload).await?;
+        transaction.commit().await?;
+        if !outcome.written {
+            return Err(Failure::with_code(
+                ERROR,
+                format!(
+                    "nothing was written: {} of {staged} lines are wrong; correct them, or write the other {} with --skip-bad",
+                    outcome.errors,
+                    i64::try_from(staged).unwrap_or(i64::MAX) - outcome.errors
+                ),
+            ));
+        }
+        let uploads::Outcome { added, skipped, errors, .. } = outcome;
+        output::note(context.json, &format!("{added} added, {skipped} skipped, {errors} wrong"));
+        Ok(())
     }
 }
 
-impl Import {
-    fn data(&self) -> Outcome<Vec<u8>> {
-        let name = self.file.display();
-        let cannot = |error: std::io::Error| Failure::new(format!("cannot read {name}: {error}"));
-        let mut data = Vec::new();
-        let read = if self.file.as_os_str() == "-" {
-            std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut data)
-        } else {
-            File::open(&self.file).map_err(cannot)?.take(MAX_BYTES + 1).read_to_end(&mut data)
-        };
-        if read.map_err(cannot)? as u64 > MAX_BYTES {
-            return Err(Failure::new(format!("{name} is larger than {} MiB; cut it into several", MAX_BYTES >> 20)));
-        }
-        Ok(data)
+fn open(file: &PathBuf) -> Outcome<Box<dyn Read>> {
+    if file.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    match File::open(file) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(Failure::new(format!("cannot read {}: {error}", file.display()))),
     }
 }
 
-/// What a line is held against.
-struct Checks {
-    organization: Organization,
-    trunks: BTreeSet<TrunkName>,
-    extra: Vec<ExtraPrefix>,
+/// A list that is being read.
+struct List {
+    transaction: Transaction,
+    upload: UploadId,
+    staged: usize,
 }
 
-/// Counts lines as an editor does, also empty ones and those within quotation marks.
-struct LineCount<'a> {
-    data: &'a [u8],
-    at: usize,
-    line: u64,
-}
-
-impl LineCount<'_> {
-    /// The line on which the record begins that is read next from `byte` on.
-    fn next(&mut self, byte: u64) -> u64 {
-        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
-        while let Some(&b) = self.data.get(self.at).filter(|b| self.at < byte || matches!(b, b'\r' | b'\n')) {
-            self.line += u64::from(b == b'\n');
-            self.at += 1;
-        }
-        self.line
-    }
-}
-
-/// A number and the place of its line among the lines.
-type Row = (usize, NewNumber);
-
-impl Checks {
-    fn read(&self, data: &[u8]) -> Outcome<(Vec<Line>, Vec<Row>)> {
-        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(data);
-        let (mut lines, mut rows) = (Vec::new(), Vec::new());
-        let mut columns: BTreeMap<&str, usize> = COLUMNS.iter().enumerate().map(|(i, name)| (*name, i)).collect();
-        let mut seen: BTreeMap<E164, u64> = BTreeMap::new();
-        let mut count = LineCount { data, at: 0, line: 1 };
-        let mut first = true;
-        let mut record = StringRecord::new();
+impl List {
+    async fn read_csv(&mut self, source: &mut dyn Read, rules: Rules, name: &str) -> Outcome {
+        let (mut reader, mut lines) = (csv::Reader::new(rules), Vec::new());
+        let mut piece = vec![0; 64 * 1024];
+        let mut bytes: u64 = 0;
         loop {
-            let line = count.next(reader.position().byte());
-            match reader.read_record(&mut record) {
-                Ok(false) => break,
-                Ok(true) => {}
-                Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                    lines.push(Line::error(line, "", "the line is not UTF-8"));
-                    continue;
-                }
-                Err(error) => return Err(Failure::new(format!("cannot read the file: {error}"))),
+            let length = source.read(&mut piece).map_err(|error| cannot(name, &error))?;
+            if length == 0 {
+                break;
             }
-            if std::mem::take(&mut first) {
-                let name = record.get(0).unwrap_or_default().trim_start_matches('\u{feff}').to_owned();
-                if let Some(header) = header(&record)? {
-                    columns = header;
-                    continue;
-                }
-                // a byte order mark is no part of the number
-                record = std::iter::once(name.as_str()).chain(record.iter().skip(1)).collect();
+            bytes += length as u64;
+            if bytes > MAX_BYTES {
+                return Err(too_large(name, MAX_BYTES));
             }
-            if record.iter().all(str::is_empty) {
-                continue;
+            reader.feed(&piece[..length], &mut lines).map_err(|error| unreadable(name, &error))?;
+            if lines.len() >= BATCH {
+                self.stage(&mut lines).await?;
             }
-            if lines.len() >= MAX_ROWS {
-                return Err(Failure::new(format!("the file has more than {MAX_ROWS} lines; cut it into several")));
-            }
-            let field = |name: &str| columns.get(name).and_then(|&i| record.get(i)).filter(|text| !text.is_empty());
-            let raw = field("number").unwrap_or_default();
-            match self.number(&record, columns.len(), field) {
-                Ok((new, remark)) => {
-                    let earlier = seen.get(&new.e164).copied();
-                    let remark = earlier.map(|first| format!("the same as line {first}")).or(remark);
-                    seen.entry(new.e164).or_insert(line);
-                    let number = new.e164.to_string();
-                    rows.push((lines.len(), new));
-                    lines.push(Line { at: line, number, result: Fate::NotWritten, message: remark });
-                }
-                Err(message) => lines.push(Line::error(line, raw, &message)),
-            }
-            progress("read", lines.len());
         }
-        Ok((lines, rows))
+        reader.finish(&mut lines).map_err(|error| unreadable(name, &error))?;
+        self.stage(&mut lines).await
     }
 
-    /// The number of one line, with a remark; or what is wrong with it.
-    fn number<'a>(
-        &self,
-        record: &StringRecord,
-        columns: usize,
-        field: impl Fn(&str) -> Option<&'a str>,
-    ) -> Result<(NewNumber, Option<String>), String> {
-        if record.len() > columns {
-            return Err(format!("{} columns where there should be at most {columns}", record.len()));
+    async fn read_json(&mut self, source: &mut dyn Read, rules: &Rules, name: &str) -> Outcome {
+        let (mut text, mut lines) = (Vec::new(), Vec::new());
+        source.take(MAX_JSON_BYTES + 1).read_to_end(&mut text).map_err(|error| cannot(name, &error))?;
+        if text.len() as u64 > MAX_JSON_BYTES {
+            return Err(too_large(name, MAX_JSON_BYTES));
         }
-        let named = field("region").map(|text| text.to_ascii_uppercase().parse::<RegionCode>()).transpose();
-        let named = named.map_err(|error| format!("the region is {error}"))?;
-        let country = named.unwrap_or(self.organization.country);
-        let raw = field("number").ok_or("the number is missing")?;
-        let number = numbering::parse_owned_number(raw, Some(&country), &self.extra).map_err(|e| e.to_string())?;
-        let trunk = field("trunk").map(str::parse::<TrunkName>).transpose().map_err(|e| e.to_string())?;
-        if let Some(trunk) = trunk.as_ref().filter(|trunk| !self.trunks.contains(trunk)) {
-            return Err(format!("there is no trunk {trunk}; add it: cordboard trunks add {trunk}"));
+        json::read(&text, rules, |line| lines.push(line)).map_err(|error| unreadable(name, &error))?;
+        self.stage(&mut lines).await
+    }
+
+    /// Writes down what was read until now.
+    async fn stage(&mut self, lines: &mut Vec<Line>) -> Outcome {
+        for batch in lines.chunks(BATCH) {
+            let place =
+                i32::try_from(self.staged).map_err(|_| Failure::new("the list is too long; cut it into several"))?;
+            uploads::stage(&mut self.transaction, self.upload, place, batch).await?;
+            self.staged += batch.len();
+            if self.staged.is_multiple_of(STEP) && std::io::stderr().is_terminal() {
+                eprint!("\rread {} lines", self.staged);
+            }
         }
-        let daily_limit = field("daily_limit").map(str::parse::<u32>).transpose().ok();
-        let daily_limit = daily_limit.filter(|limit| limit.is_none_or(|limit| (1..=100_000).contains(&limit)));
-        let new = NewNumber {
-            e164: number.e164,
-            organization: Some(self.organization.id),
-            region: Some(number.region),
-            friendly_name: field("name").map(str::to_owned),
-            provider: field("provider").map(str::to_owned),
-            trunk,
-            daily_limit: daily_limit.ok_or("the daily limit is 1 to 100000")?,
-        };
-        if [&new.friendly_name, &new.provider].into_iter().flatten().any(|text| text.chars().any(char::is_control)) {
-            return Err("there is a control character in the name or the provider".to_owned());
-        }
-        let remark = named.filter(|region| *region != number.region);
-        Ok((new, remark.map(|region| format!("the file says {region}, but the number is of {}", number.region))))
+        lines.clear();
+        Ok(())
     }
 }
 
-/// The columns, if the first line names them.
-fn header(record: &StringRecord) -> Outcome<Option<BTreeMap<&'static str, usize>>> {
-    let names: Vec<String> =
-        record.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase()).collect();
-    if !names.iter().any(|name| name == "number") {
-        return Ok(None);
-    }
-    let mut columns = BTreeMap::new();
-    for (index, name) in names.iter().enumerate() {
-        let Some(known) = COLUMNS.into_iter().find(|column| column == name) else {
-            let all = COLUMNS.join(", ");
-            return Err(Failure::new(format!("line 1: there is no column {name:?}; the columns are {all}")));
-        };
-        if columns.insert(known, index).is_some() {
-            return Err(Failure::new(format!("line 1: the column {known} is there twice")));
-        }
-    }
-    Ok(Some(columns))
+fn cannot(name: &str, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot read {name}: {error}"))
 }
 
-async fn write(store: &Store, organization: &Organization, lines: &mut [Line], rows: &[Row]) -> Outcome {
-    let new: Vec<NewNumber> = rows.iter().map(|(_, new)| new.clone()).collect();
-    if new.len() >= STEP && std::io::stderr().is_terminal() {
-        eprintln!("\rwriting {} numbers …", new.len());
-    }
-    // what belongs to somebody else is not "there already" for this tenant
-    let owners: BTreeMap<E164, Option<String>> =
-        store.numbers(None, None).await?.into_iter().map(|row| (row.e164, row.organization)).collect();
-    let results = store.import_numbers(&new).await?;
-    for ((index, new), result) in rows.iter().zip(results) {
-        let line = &mut lines[*index];
-        match result {
-            Imported::Added => line.result = Fate::Added,
-            Imported::Skipped => {
-                line.result = Fate::Skipped;
-                let owner = owners.get(&new.e164);
-                let there = owner.map(|owner| match owner.as_deref() {
-                    Some(slug) if slug == organization.slug => "it is there already".to_owned(),
-                    Some(slug) => format!("it is organization {slug}'s"),
-                    None => "it is in the inventory already".to_owned(),
-                });
-                line.message = there.or_else(|| line.message.take());
-            }
-            Imported::Error { message } => {
-                line.result = Fate::Error;
-                line.message = Some(message);
-            }
-        }
-    }
-    Ok(())
+fn too_large(name: &str, bytes: u64) -> Failure {
+    Failure::new(format!("{name} is larger than {} MiB; cut it into several", bytes >> 20))
 }
 
-fn report(context: &Context, lines: &[Line], written: bool, skip_bad: bool) -> Outcome {
-    let count = |result| lines.iter().filter(|line| line.result == result).count();
-    let (added, skipped, bad) = (count(Fate::Added), count(Fate::Skipped), count(Fate::Error));
+fn unreadable(name: &str, error: &Unreadable) -> Failure {
+    Failure::new(format!("nothing was written: {name}: {error}"))
+}
+
+async fn report(
+    context: &Context,
+    transaction: &mut Transaction,
+    upload: UploadId,
+    outcome: &uploads::Outcome,
+    lines: usize,
+) -> Outcome {
+    let remarkable = lines > SHOWN || !outcome.written && !context.json;
+    let mut after = None;
+    let mut rows = Vec::new();
+    let mut out = std::io::stdout().lock();
     if context.json {
-        let report = serde_json::json!({
-            "written": written, "added": added, "skipped": skipped, "errors": bad, "lines": lines,
-        });
-        output::print_json(&report)?;
-    } else {
-        let shown = lines.iter().filter(|line| written || line.result == Fate::Error);
-        let row = |line: &Line| {
-            let result = match line.result {
-                Fate::Added => "added",
-                Fate::Skipped => "skipped",
-                Fate::Error => "error",
-                Fate::NotWritten => "not written",
-            };
-            let message = line.message.clone().unwrap_or_default();
-            [line.at.to_string(), line.number.clone(), result.to_owned(), message]
-        };
-        let rows: Vec<_> = shown.map(row).collect();
-        if !rows.is_empty() {
-            output::print(&output::table(["line", "number", "result", "why"], &rows))?;
+        let uploads::Outcome { written, added, skipped, errors, .. } = outcome;
+        writeln!(
+            out,
+            "{{\"written\": {written}, \"added\": {added}, \"skipped\": {skipped}, \"errors\": {errors}, \"lines\": ["
+        )?;
+    }
+    let mut first = true;
+    loop {
+        let page = uploads::rows(transaction, upload, after, 1000, remarkable).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.place);
+        if !context.json {
+            if rows.len() >= SHOWN {
+                output::note(false, "there are more lines like these; --json shows all of them");
+                break;
+            }
+            rows.extend(page.iter().filter(|row| outcome.written || row.result == Fate::Error).map(cells));
+            continue;
+        }
+        for row in page {
+            let text = serde_json::to_string(&row).map_err(Failure::new)?;
+            writeln!(out, "{}{text}", if std::mem::take(&mut first) { " " } else { "," })?;
         }
     }
-    if !written {
-        let good = lines.len() - bad;
-        return Err(Failure::with_code(
-            ERROR,
-            format!(
-                "nothing was written: {bad} of {} lines are wrong; correct them, or write the other {good} with --skip-bad",
-                lines.len()
-            ),
-        ));
+    if context.json {
+        writeln!(out, "]}}")?;
+        return Ok(out.flush()?);
     }
-    output::note(context.json, &format!("{added} added, {skipped} skipped, {bad} wrong"));
-    if bad > 0 && !skip_bad {
-        // something changed between the check and the writing, such as a trunk that was removed
-        return Err(Failure::new(format!("{bad} lines were refused by the database; the others were written")));
-    }
-    Ok(())
+    drop(out);
+    if rows.is_empty() { Ok(()) } else { output::print(&output::table(["line", "number", "result", "why"], &rows)) }
 }
 
-impl Line {
-    fn error(line: u64, number: &str, message: &str) -> Self {
-        let number = number.chars().take(40).collect();
-        Self { at: line, number, result: Fate::Error, message: Some(message.to_owned()) }
-    }
+fn cells(row: &UploadRow) -> [String; 4] {
+    let result = match row.result {
+        Fate::Added => "added",
+        Fate::Skipped => "skipped",
+        Fate::Error => "error",
+        Fate::NotWritten | Fate::Ready => "not written",
+    };
+    let place =
+        |column: i32| row.field.as_ref().map_or_else(|| format!("column {column}: "), |field| format!("{field}: "));
+    let why = row.message.clone().map(|message| row.column.map(place).unwrap_or_default() + &message);
+    [row.line.to_string(), row.number.clone(), result.to_owned(), why.unwrap_or_default()]
 }
-
-fn progress(what: &str, lines: usize) {
-    if lines.is_multiple_of(STEP) && lines > 0 && std::io::stderr().is_terminal() {
-        eprint!("\r{what} {lines} lines");
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@
 
 mod agents;
 mod api;
+mod apply;
 mod assignments;
 mod audit;
 mod calls;
@@ -48,7 +49,7 @@ use std::process::ExitCode;
   cordboard organizations add acme --name 'Acme Ltd' --country US --time-zone America/New_York
   cordboard agents add acme Alice --endpoint alice
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 call refused (dial), 69 unavailable, 78 wrong configuration"
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 call refused (dial), 4 changes pending (apply), 69 unavailable, 78 wrong configuration"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -101,6 +102,8 @@ enum Command {
     Assign(assignments::Assign),
     /// Take a number from an agent
     Unassign(assignments::Unassign),
+    Apply(apply::Apply),
+    Export(apply::Export),
     /// Who may call from which number, and what is left of it today
     Usage(assignments::Usage),
     /// What was called
@@ -158,6 +161,8 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Numbers(command) => command.run(context).await,
         Command::Assign(command) => command.run(context).await,
         Command::Unassign(command) => command.run(context).await,
+        Command::Apply(command) => command.run(context).await,
+        Command::Export(command) => command.run(context).await,
         Command::Usage(command) => command.run(context).await,
         Command::Calls(command) => command.run(context).await,
         Command::Explain(command) => command.run(context).await,

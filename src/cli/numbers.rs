@@ -1,13 +1,17 @@
 //! `cordboard numbers`.
 
+mod edit;
+mod look;
+mod pool;
+
 use super::context::{self, Context, unknown, word};
 use super::failure::{Failure, Outcome};
 use super::{import, output};
-use crate::core::ids::TrunkName;
 use crate::core::number::{E164, RegionCode};
 use crate::numbering::{self, ExtraPrefix};
 use crate::policy::NumberState;
-use crate::store::numbers::{NewNumber, NumberRow};
+use crate::store::claims::{self, QUARANTINE_DAYS};
+use crate::store::numbers::NumberRow;
 use crate::store::{Store, StoreError};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -19,15 +23,23 @@ use clap::{Args, Subcommand, ValueEnum};
 pub enum Numbers {
     /// Add a number
     Add(Add),
-    /// Add many numbers from a CSV file: all of them, or none
+    /// Add many numbers from a CSV or JSON file: all of them, or none
     Import(import::Import),
-    /// List numbers
-    #[command(after_help = "Example:\n  cordboard numbers list --organization acme")]
-    List {
-        /// Of this tenant only
-        #[arg(long, value_name = "ORGANIZATION")]
-        organization: Option<String>,
+    /// Print all numbers of a tenant as CSV, which can be imported again
+    #[command(after_help = "Example:\n  cordboard numbers export acme > numbers.csv")]
+    Export {
+        /// The tenant's short name
+        organization: String,
     },
+    List(Box<look::List>),
+    /// Show all that is known of a number
+    #[command(after_help = "Example:\n  cordboard numbers show +12025550123")]
+    Show {
+        /// Which number
+        #[arg(allow_hyphen_values = true)]
+        number: E164,
+    },
+    Edit(Box<edit::Change>),
     /// Switch a number off or on, let it rest, or give it back for good
     #[command(after_help = "Example:
   cordboard numbers set +12025550123 resting
@@ -39,32 +51,59 @@ pub enum Numbers {
         /// What is to become of it
         #[arg(value_enum)]
         state: State,
+        /// With available: so long nobody else takes it by themselves
+        #[arg(long, value_name = "DAYS", default_value_t = QUARANTINE_DAYS)]
+        quarantine_days: u32,
     },
+    /// Delete a number that no agent has
+    #[command(after_help = "Example:\n  cordboard numbers delete +12025550123")]
+    Delete {
+        /// Which number
+        #[arg(allow_hyphen_values = true)]
+        number: E164,
+    },
+    /// Count numbers by what their metadata says
+    #[command(after_help = "Example:\n  cordboard numbers groups acme department")]
+    Groups {
+        /// The tenant's short name
+        organization: String,
+        /// A key of the metadata; without one, the keys are listed
+        by: Option<String>,
+    },
+    /// Count agents, and numbers with and without one
+    #[command(after_help = "Example:\n  cordboard numbers summary acme")]
+    Summary {
+        /// The tenant's short name
+        organization: String,
+    },
+    /// Show who had a number, when, and with which limits
+    #[command(after_help = "Example:\n  cordboard numbers history +12025550123")]
+    History {
+        /// Which number
+        #[arg(allow_hyphen_values = true)]
+        number: E164,
+    },
+    #[command(subcommand)]
+    Pool(pool::Pool),
 }
 
 /// Add a number
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   cordboard numbers add acme +12025550123 --trunk carrier-a --name 'Washington' --daily-limit 300
-  cordboard numbers add acme '(202) 555-0123'      a national number of the organization's country")]
+  cordboard numbers add acme '(202) 555-0123'      a national number of the organization's country
+  cordboard numbers add --pool +18005550199        into the inventory, for whoever takes it")]
 pub struct Add {
-    /// The tenant's short name
+    /// The tenant's short name; with --pool the number
     organization: String,
     /// The number, international or as it is written in the tenant's country
     #[arg(allow_hyphen_values = true)]
-    number: String,
-    /// The trunk that can present it; not needed if there is just one
+    number: Option<String>,
+    /// Into the inventory, and nobody's yet
     #[arg(long)]
-    trunk: Option<TrunkName>,
-    /// A name for people
-    #[arg(long)]
-    name: Option<String>,
-    /// Who sold it to us
-    #[arg(long)]
-    provider: Option<String>,
-    /// Calls a day over all agents, 1 to 100000
-    #[arg(long, value_name = "CALLS")]
-    daily_limit: Option<u32>,
+    pool: bool,
+    #[command(flatten)]
+    details: edit::Details,
 }
 
 /// What a person may make of a number.
@@ -87,37 +126,46 @@ impl Numbers {
         match self {
             Self::Add(add) => add.run(context).await,
             Self::Import(import) => import.run(context).await,
-            Self::List { organization } => list(context, organization.as_deref()).await,
-            Self::Set { number, state } => set(context, number, state).await,
+            Self::Export { organization } => look::export(context, &organization).await,
+            Self::List(list) => list.run(context).await,
+            Self::Show { number: e164 } => {
+                let store = context.store().await?;
+                edit::shown(context, &number(&store, e164).await?)
+            }
+            Self::Edit(change) => change.run(context).await,
+            Self::Set { number, state, quarantine_days } => set(context, number, state, quarantine_days).await,
+            Self::Delete { number } => edit::delete(context, number).await,
+            Self::Groups { organization, by } => look::groups(context, &organization, by.as_deref()).await,
+            Self::Summary { organization } => look::summary(context, &organization).await,
+            Self::History { number } => look::history(context, number).await,
+            Self::Pool(pool) => pool.run(context).await,
         }
     }
 }
 
 impl Add {
     async fn run(self, context: &Context) -> Outcome {
-        let config = context.config()?;
-        let store = context.store_of(&config).await?;
-        let organization = context::organization(&store, &self.organization).await?;
-        let (e164, region) = owned(&self.number, organization.country, &extra_prefixes(&config))?;
-        let new = NewNumber {
-            e164,
-            organization: Some(organization.id),
-            region: Some(region),
-            friendly_name: self.name,
-            provider: self.provider,
-            trunk: self.trunk,
-            daily_limit: self.daily_limit,
+        let (slug, raw) = match (&self.number, self.pool) {
+            (None, true) => (None, &self.organization),
+            (Some(number), false) => (Some(self.organization.as_str()), number),
+            (_, true) => return Err(Failure::with_code(2, "with --pool, say only the number")),
+            (_, false) => {
+                return Err(Failure::with_code(2, "say the organization and the number, or --pool and the number"));
+            }
         };
-        let added = match store.add_number(&new).await {
-            Err(StoreError::NotFound { what: "trunk", key }) => {
+        let store = context.store().await?;
+        let organization = context::maybe_organization(&store, slug).await?;
+        let added = match edit::add(context, &store, organization.as_ref(), raw, self.details).await? {
+            Ok(added) => added,
+            Err((_, StoreError::NotFound { what: "trunk", key })) => {
                 let trunks = store.trunks().await?;
                 let known = trunks.iter().map(|trunk| trunk.name.as_ref());
                 return Err(unknown("trunk", &key, known, &format!("cordboard trunks add {key}")));
             }
-            Err(StoreError::Constraint { name, .. }) if name == "numbers_e164_is_unique" => {
-                return Err(owner(&store, e164, &organization.slug).await?);
+            Err((e164, StoreError::Constraint { name, .. })) if name == "numbers_e164_is_unique" => {
+                return Err(owner(&store, e164, slug.unwrap_or_default()).await?);
             }
-            answer => answer?,
+            Err((_, error)) => return Err(error.into()),
         };
         if context.json {
             return output::print_json(&added);
@@ -126,7 +174,12 @@ impl Add {
             || "no trunk yet, so it cannot be used: name one with --trunk".to_owned(),
             |trunk| format!("trunk {trunk}"),
         );
-        output::print(&format!("added number {} of {}: region {region}, {trunk}", added.e164, organization.slug))
+        let whose = slug.map_or_else(|| "to the inventory".to_owned(), |slug| format!("of {slug}"));
+        output::print(&format!(
+            "added number {} {whose}: region {}, {trunk}",
+            added.e164,
+            output::maybe(added.region.as_ref())
+        ))
     }
 }
 
@@ -169,36 +222,7 @@ pub async fn number(store: &Store, e164: E164) -> Outcome<NumberRow> {
     }
 }
 
-async fn list(context: &Context, slug: Option<&str>) -> Outcome {
-    let store = context.store().await?;
-    let organization = context::maybe_organization(&store, slug).await?;
-    let numbers = store.numbers(organization.map(|o| o.id), None).await?;
-    if context.json {
-        return output::print_json(&numbers);
-    }
-    if numbers.is_empty() {
-        output::note(false, "no numbers yet; add one: cordboard numbers add ORGANIZATION NUMBER");
-        return Ok(());
-    }
-    let row = |n: &NumberRow| {
-        [
-            n.e164.to_string(),
-            output::maybe(n.friendly_name.as_ref()),
-            output::maybe(n.organization.as_ref()),
-            output::maybe(n.region.as_ref()),
-            output::maybe(n.trunk.as_ref()),
-            output::maybe(n.provider.as_ref()),
-            n.agents.to_string(),
-            output::maybe(n.daily_limit.as_ref()),
-            n.state.as_str().to_owned(),
-        ]
-    };
-    let rows: Vec<_> = numbers.iter().map(row).collect();
-    let header = ["number", "name", "organization", "region", "trunk", "provider", "agents", "daily limit", "state"];
-    output::print(&output::table(header, &rows))
-}
-
-async fn set(context: &Context, e164: E164, state: State) -> Outcome {
+async fn set(context: &Context, e164: E164, state: State, quarantine_days: u32) -> Outcome {
     let store = context.store().await?;
     let row = number(&store, e164).await?;
     match state {
@@ -210,7 +234,11 @@ async fn set(context: &Context, e164: E164, state: State) -> Outcome {
         State::Assigned => store.set_number_state(row.id, NumberState::Assigned).await?,
         State::Inactive => store.set_number_state(row.id, NumberState::Inactive).await?,
         State::Resting => store.set_number_state(row.id, NumberState::Resting).await?,
-        State::Available => store.release_number(row.id).await?,
+        State::Available => {
+            let mut transaction = store.begin().await?;
+            claims::give_back(&mut transaction, row.id, quarantine_days).await?;
+            transaction.commit().await?;
+        }
         State::Retired => store.retire_number(row.id).await?,
     }
     let row = store.number(e164, None).await?;

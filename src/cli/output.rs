@@ -35,7 +35,11 @@ fn camel(value: Value) -> Value {
     match value {
         Value::Array(values) => values.into_iter().map(camel).collect(),
         Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(key, value)| (camel_key(&key), camel(value)));
+            let fields = fields.into_iter().map(|(key, value)| {
+                // The keys below these are people's own.
+                let own = matches!(key.as_str(), "metadata" | "capabilities");
+                (camel_key(&key), if own { value } else { camel(value) })
+            });
             Value::Object(fields.collect::<Map<_, _>>())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,

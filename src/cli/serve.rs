@@ -103,6 +103,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         status: Arc::clone(&status),
     })?;
     let lines = Arc::clone(&status);
+    let extra_prefixes = daemon::Rules::of(&config).extra_prefixes.into();
     let web = listeners.serve(AppState {
         store: store.clone(),
         calls: Arc::new(switchboard),
@@ -110,6 +111,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         metrics,
         extra: Arc::new(move |text| node_metrics(text, lines.nodes())),
         now: jiff::Timestamp::now,
+        extra_prefixes,
         limits: Limits {
             body_bytes: config.http.max_body_bytes,
             behind_proxy: config.http.behind_proxy,

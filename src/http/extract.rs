@@ -47,6 +47,20 @@ impl<T: Form> FromRequest<AppState> for Body<T> {
     }
 }
 
+/// The body, or nothing at all, which is the same as an empty one.
+pub(super) struct MaybeBody<T>(pub T);
+
+impl<T: Form + Default> FromRequest<AppState> for MaybeBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        if request.body().size_hint().exact() == Some(0) {
+            return Ok(Self(T::default()));
+        }
+        Body::from_request(request, state).await.map(|Body(body)| Self(body))
+    }
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let essence = value.split(';').next().unwrap_or_default().trim();

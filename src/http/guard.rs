@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -60,19 +60,24 @@ fn new_id() -> HeaderValue {
 #[derive(Clone)]
 pub(super) struct Bounds {
     slots: Arc<Semaphore>,
-    state: AppState,
+    time: Duration,
 }
 
 impl Bounds {
     pub fn new(state: &AppState) -> Self {
-        Self { slots: Arc::new(Semaphore::new(state.limits.at_once)), state: state.clone() }
+        Self::of(state.limits.at_once, state.limits.time)
+    }
+
+    /// So many requests, for so long each.
+    pub fn of(slots: usize, time: Duration) -> Self {
+        Self { slots: Arc::new(Semaphore::new(slots)), time }
     }
 }
 
 /// Turns a request away at once if there are too many, and gives up on one that takes too long.
 pub(super) async fn bounded(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
     let Ok(_slot) = bounds.slots.try_acquire() else { return Problem::busy().into_response() };
-    match tokio::time::timeout(bounds.state.limits.time, next.run(request)).await {
+    match tokio::time::timeout(bounds.time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::timeout().into_response(),
     }

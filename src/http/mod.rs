@@ -14,6 +14,7 @@ mod health;
 mod limit;
 mod me;
 pub mod metrics;
+mod numbers;
 mod problem;
 mod router;
 mod server;
@@ -29,6 +30,7 @@ pub use server::serve;
 use crate::core::command::Answer;
 use crate::core::ids::{CallId, EndpointName};
 use crate::daemon::{Status, Switchboard, Unserved};
+use crate::numbering::ExtraPrefix;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use futures::future::BoxFuture;
@@ -74,6 +76,8 @@ pub struct AppState {
     pub extra: Extra,
     /// The time.
     pub now: fn() -> Timestamp,
+    /// What the settings add to the numbering plans.
+    pub extra_prefixes: Arc<[ExtraPrefix]>,
     /// How much a client may ask.
     pub limits: Limits,
 }

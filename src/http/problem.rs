@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Problem {
     detail: Cow<'static, str>,
     call: Option<CallId>,
     retry_after_s: Option<u16>,
+    /// What else a program may want to know.
+    members: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -34,14 +37,21 @@ struct Body<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_id: Option<CallId>,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, title, detail: detail.into(), call: None, retry_after_s: None }
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, code, title, detail: detail.into(), call: None, retry_after_s: None, members: Map::new() }
     }
 
-    fn unavailable(
+    pub(super) fn unavailable(
         code: &'static str,
         title: &'static str,
         detail: impl Into<Cow<'static, str>>,
@@ -49,6 +59,28 @@ impl Problem {
     ) -> Self {
         let retry_after_s = Some(after_s);
         Self { retry_after_s, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail) }
+    }
+
+    /// The same, and what else a program may want to know.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// What it is, for programs.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What it is, and what to do next, for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Whether it is no fault of the request's.
+    pub(super) fn is_ours(&self) -> bool {
+        self.status.is_server_error()
     }
 
     /// No token, or not one of ours.
@@ -344,6 +376,7 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             code: self.code,
             call_id: self.call,
+            members: &self.members,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

@@ -1,7 +1,9 @@
 //! Which address is whose.
 
 use super::doors::Doors;
-use super::{AppState, Problem, Reach, agents, audit, calls, guard, health, me, metrics, session, tokens, users};
+use super::{
+    AppState, Problem, Reach, agents, audit, calls, guard, health, me, metrics, numbers, session, tokens, users,
+};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
 use axum::response::IntoResponse;
@@ -25,6 +27,10 @@ impl Routes {
         self.paths.push(path);
         Self { router: self.router.route(path, methods), ..self }
     }
+
+    fn with(self, routes: Vec<(&'static str, MethodRouter<AppState>)>) -> Self {
+        routes.into_iter().fold(self, |all, (path, methods)| all.route(path, methods))
+    }
 }
 
 /// What belongs to tenants. Each handler takes a [`Caller`](super::auth::Caller), and asks it whether they may.
@@ -42,11 +48,17 @@ fn tenants() -> Routes {
         .route("/api/v1/agents/{agent}", get(agents::look))
         .route("/api/v1/calls", get(calls::list::list).post(calls::start::start))
         .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up))
+        .with(numbers::routes())
+}
+
+/// What takes long, and has bounds of its own.
+fn long_tenants() -> Routes {
+    Routes::new().with(numbers::long_routes())
 }
 
 /// Every address that belongs to tenants, as it is routed.
 pub fn paths() -> Vec<&'static str> {
-    tenants().paths
+    [tenants().paths, long_tenants().paths].concat()
 }
 
 /// The API with its health; with the metrics too, if only operators can reach it.
@@ -54,13 +66,19 @@ pub fn api(state: AppState, reach: Reach) -> Router {
     let bounds = guard::Bounds::new(&state);
     // Cookies go along with what another site makes a browser send. Browsers say so, and nobody else has cookies.
     let own_site = CsrfLayer::new().with_rejection_response(|_| Problem::cross_site().into_response());
+    let doors = Doors::new(&state.limits);
+    let long = long_tenants()
+        .router
+        .route_layer(middleware::from_fn_with_state(numbers::long_bounds(), guard::bounded))
+        .route_layer(own_site.clone())
+        .layer(Extension(doors.clone()));
     let tenants = tenants()
         .router
         .route_layer(middleware::from_fn_with_state(bounds, guard::bounded))
         .route_layer(own_site)
-        .layer(Extension(Doors::new(&state.limits)))
+        .layer(Extension(doors))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes));
-    dressed(tenants.merge(about(reach)), state)
+    dressed(tenants.merge(long).merge(about(reach)), state)
 }
 
 /// Health and metrics only, for the listener of the operators.

@@ -195,30 +195,83 @@ pub async fn list(
     connection: &mut PgConnection,
     filter: &AssignmentFilter,
 ) -> Result<Vec<AssignmentUsage>, StoreError> {
-    sqlx::query_as(
-        "SELECT * FROM assignment_usage
-         WHERE ($1 IS NULL OR organization_id = $1) AND ($2 IS NULL OR agent_id = $2)
-            AND ($3 IS NULL OR number_id = $3) AND ($4 IS NULL OR assignment_id = $4)
-         ORDER BY endpoint, number",
+    macro_rules! usage {
+        ($by:literal) => {
+            concat!(
+                "SELECT * FROM assignment_usage
+                 WHERE ($1 IS NULL OR organization_id = $1) AND ($2 IS NULL OR agent_id = $2)
+                    AND ($3 IS NULL OR number_id = $3) AND ($4 IS NULL OR assignment_id = $4) ",
+                $by,
+                " ORDER BY endpoint, number"
+            )
+        };
+    }
+    // One plan serves for all values: it must be told what is certainly given, or it reads everything.
+    let sql = match filter {
+        AssignmentFilter { assignment: Some(_), .. } => usage!("AND assignment_id = $4"),
+        AssignmentFilter { agent: Some(_), .. } => usage!("AND agent_id = $2"),
+        AssignmentFilter { number: Some(_), .. } => usage!("AND number_id = $3"),
+        AssignmentFilter { organization: Some(_), .. } => usage!("AND organization_id = $1"),
+        AssignmentFilter { .. } => usage!(""),
+    };
+    sqlx::query_as(sql)
+        .bind(filter.organization.map(|o| o.0))
+        .bind(filter.agent.map(|a| a.0))
+        .bind(filter.number.map(|n| n.0))
+        .bind(filter.assignment.map(|a| a.0))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(StoreError::reading("assignments", ""))
+}
+
+/// Who may call from these numbers, with today's use.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn of_numbers(
+    connection: &mut PgConnection,
+    numbers: &[NumberId],
+) -> Result<Vec<AssignmentUsage>, StoreError> {
+    sqlx::query_as("SELECT * FROM assignment_usage WHERE number_id = ANY($1) ORDER BY endpoint, number")
+        .bind(numbers.iter().map(|number| number.0).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::reading("assignments", ""))
+}
+
+/// Locks the agents who have these numbers, in the order of their ids: before the numbers, as everywhere.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn lock_agents_of(connection: &mut PgConnection, numbers: &[NumberId]) -> Result<(), StoreError> {
+    sqlx::query(
+        "SELECT FROM agents WHERE id IN (SELECT agent_id FROM assignments WHERE number_id = ANY($1) AND ends_at IS NULL)
+         ORDER BY id FOR NO KEY UPDATE",
     )
-    .bind(filter.organization.map(|o| o.0))
-    .bind(filter.agent.map(|a| a.0))
-    .bind(filter.number.map(|n| n.0))
-    .bind(filter.assignment.map(|a| a.0))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(StoreError::reading("assignments", ""))
+    .bind(numbers.iter().map(|number| number.0).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks these agents, in the order of their ids.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn lock_agents(connection: &mut PgConnection, agents: &[AgentId]) -> Result<(), StoreError> {
+    sqlx::query("SELECT FROM agents WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+        .bind(agents.iter().map(|agent| agent.0).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Ends what is open of a number. The agents are locked first, in the order of their ids.
 pub(super) async fn end_all_of(connection: &mut PgConnection, number: NumberId) -> Result<(), StoreError> {
-    sqlx::query(
-        "SELECT FROM agents WHERE id IN (SELECT agent_id FROM assignments WHERE number_id = $1 AND ends_at IS NULL)
-         ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(number.0)
-    .execute(&mut *connection)
-    .await?;
+    lock_agents_of(connection, &[number]).await?;
     sqlx::query(
         "UPDATE assignments SET ends_at = greatest(clock_timestamp(), starts_at)
          WHERE number_id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp())",

@@ -9,6 +9,7 @@ use crate::core::ids::{
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
 use crate::core::record::Quota;
+use crate::inventory::NumberKind;
 use crate::policy::NumberState;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -51,6 +52,7 @@ words!(
     Leg,
     NodeName,
     NumberClass,
+    NumberKind,
     NumberState,
     Origin,
     Party,

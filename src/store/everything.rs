@@ -5,7 +5,7 @@ use super::agents::{self, AgentRow, NewAgent};
 use super::assignments::{self, AssignmentFilter, AssignmentUsage, NewAssignment};
 use super::audit::{self, AuditFilter, AuditRow, Chain};
 use super::calls::{self, CallFilter, CallRow};
-use super::numbers::{self, Imported, NewNumber, NumberRow};
+use super::numbers::{self, NewNumber, NumberRow};
 use super::organizations::{self, NewOrganization, Organization};
 use super::tokens::{self, NewToken, TokenInfo};
 use super::users::{self, NewUser, UserChange, UserRow};
@@ -56,7 +56,6 @@ everything! {
     decision(call: CallId) -> Option<Decision> = calls::decision;
 
     add_number(new: &NewNumber) -> NumberRow = numbers::add;
-    import_numbers(rows: &[NewNumber]) -> Vec<Imported> = numbers::import;
     numbers(organization: Option<OrganizationId>, state: Option<NumberState>) -> Vec<NumberRow> = numbers::list;
     number(e164: E164, organization: Option<OrganizationId>) -> NumberRow = numbers::one;
     set_number_state(number: NumberId, state: NumberState) -> () = numbers::set_state;

@@ -3,11 +3,14 @@
 use super::{StoreError, columns};
 use crate::core::ids::{NumberId, OrganizationId, TrunkName};
 use crate::core::number::{E164, RegionCode};
+use crate::inventory::NumberKind;
 use crate::policy::NumberState;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sqlx::postgres::PgRow;
-use sqlx::{Acquire, FromRow, PgConnection, Row};
+use sqlx::{FromRow, PgConnection, Row};
+use std::collections::BTreeMap;
 
 /// A number to be.
 #[derive(Clone, Debug)]
@@ -55,8 +58,44 @@ pub struct NumberRow {
     pub is_primary: bool,
     /// Agents it is assigned to.
     pub agents: i64,
+    /// Its id with the provider.
+    pub provider_id: Option<String>,
+    /// What sort of number it is.
+    #[serde(rename = "type")]
+    pub kind: Option<NumberKind>,
+    /// What it can do.
+    pub capabilities: Value,
+    /// Anything else.
+    pub metadata: Value,
+    /// Until then nobody else can take it.
+    pub quarantine_until: Option<Timestamp>,
+    /// Counts the changes.
+    pub version: i32,
     /// Since when we know it.
     pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl NumberRow {
+    /// As a line of a list, in the order of [`Field::ALL`](crate::inventory::Field::ALL).
+    pub fn cells(&self) -> [String; 10] {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let object =
+            |value: &Value| if value.as_object().is_none_or(Map::is_empty) { String::new() } else { value.to_string() };
+        [
+            self.e164.to_string(),
+            text(&self.provider),
+            self.region.map(|region| region.to_string()).unwrap_or_default(),
+            text(&self.friendly_name),
+            self.trunk.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.daily_limit.map(|limit| limit.to_string()).unwrap_or_default(),
+            self.kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+            text(&self.provider_id),
+            object(&self.capabilities),
+            object(&self.metadata),
+        ]
+    }
 }
 
 impl FromRow<'_, PgRow> for NumberRow {
@@ -74,24 +113,16 @@ impl FromRow<'_, PgRow> for NumberRow {
             state: row.try_get("state")?,
             is_primary: row.try_get("is_primary")?,
             agents: row.try_get("agents")?,
+            provider_id: row.try_get("provider_id")?,
+            kind: row.try_get("kind")?,
+            capabilities: row.try_get("capabilities")?,
+            metadata: row.try_get("metadata")?,
+            quarantine_until: columns::maybe_time(row, "quarantine_until")?,
+            version: row.try_get("version")?,
             created_at: columns::time(row, "created_at")?,
+            updated_at: columns::time(row, "updated_at")?,
         })
     }
-}
-
-/// What became of one number of an import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "result")]
-pub enum Imported {
-    /// It is new.
-    Added,
-    /// It was there already, and was left as it is.
-    Skipped,
-    /// It breaks a rule.
-    Error {
-        /// What is wrong.
-        message: String,
-    },
 }
 
 macro_rules! number_rows {
@@ -106,6 +137,7 @@ macro_rules! number_rows {
         )
     };
 }
+pub(super) use number_rows;
 
 /// Adds a number.
 ///
@@ -119,30 +151,6 @@ pub async fn add(connection: &mut PgConnection, new: &NewNumber) -> Result<Numbe
         return Err(StoreError::Constraint { name, message, taken: true });
     }
     one(connection, new.e164, None).await
-}
-
-/// Adds many numbers. Those we have are left as they are, wrong ones are named and left out.
-///
-/// # Errors
-///
-/// If the database cannot be asked. Then none was added.
-pub async fn import(connection: &mut PgConnection, rows: &[NewNumber]) -> Result<Vec<Imported>, StoreError> {
-    let mut results = Vec::with_capacity(rows.len());
-    for new in rows {
-        let mut attempt = connection.begin().await?;
-        results.push(match insert(&mut attempt, new).await {
-            Ok(added) => {
-                attempt.commit().await?;
-                if added { Imported::Added } else { Imported::Skipped }
-            }
-            Err(error) if matches!(error, StoreError::Constraint { .. } | StoreError::NotFound { .. }) => {
-                attempt.rollback().await?;
-                Imported::Error { message: error.to_string() }
-            }
-            Err(error) => return Err(error),
-        });
-    }
-    Ok(results)
 }
 
 /// The numbers of a tenant, or all of them; in one state, or any.
@@ -263,4 +271,32 @@ async fn insert(connection: &mut PgConnection, new: &NewNumber) -> Result<bool, 
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Whose a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The number's id.
+    pub id: NumberId,
+    /// The tenant; none: it waits in the inventory.
+    pub organization: Option<OrganizationId>,
+    /// What state it is in.
+    pub state: NumberState,
+}
+
+/// Whose these numbers are; those that are not ours are left out.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn owners(connection: &mut PgConnection, numbers: &[E164]) -> Result<BTreeMap<E164, Owner>, StoreError> {
+    let rows = sqlx::query("SELECT e164, id, organization_id, state FROM numbers WHERE e164 = ANY($1)")
+        .bind(numbers.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    let owner = |row: &PgRow| -> Result<_, sqlx::Error> {
+        let (id, organization, state) = (row.try_get("id")?, row.try_get("organization_id")?, row.try_get("state")?);
+        Ok((row.try_get("e164")?, Owner { id, organization, state }))
+    };
+    rows.iter().map(owner).collect::<Result<_, _>>().map_err(StoreError::reading("numbers", ""))
 }

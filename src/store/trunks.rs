@@ -3,7 +3,8 @@
 use super::{Store, StoreError};
 use crate::core::ids::TrunkName;
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeSet;
 
 /// A way to a carrier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
@@ -59,4 +60,14 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The names of all trunks.
+///
+/// # Errors
+///
+/// If the database cannot be asked.
+pub async fn names(connection: &mut PgConnection) -> Result<BTreeSet<TrunkName>, StoreError> {
+    let names: Vec<TrunkName> = sqlx::query_scalar("SELECT name FROM trunks").fetch_all(connection).await?;
+    Ok(names.into_iter().collect())
 }

@@ -119,6 +119,16 @@ impl Floor {
         Self::execute(&self.runtime, &server().database(&self.database), sql);
     }
 
+    /// The same, if it may be refused.
+    pub fn try_sql(&self, sql: &str) -> Result<(), String> {
+        self.runtime.block_on(async {
+            let mut connection = server().database(&self.database).connect().await.expect("a PostgreSQL server");
+            let done = connection.execute(AssertSqlSafe(sql)).await;
+            done.map(drop)
+                .map_err(|error| format!("{:?}", error.as_database_error().and_then(|error| error.constraint())))
+        })
+    }
+
     fn on_server(&self, sql: &str) {
         Self::execute(&self.runtime, &server(), sql);
     }

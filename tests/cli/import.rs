@@ -20,7 +20,7 @@ fn one_wrong_line_keeps_all_out_unless_told_otherwise() {
     assert_eq!((refused.code, refused.err.as_str()), (1, format!("cordboard: {why}\n").as_str()));
     assert_eq!(
         refused.out,
-        "LINE  NUMBER  RESULT  WHY\n   5  abc     error   Character 1 is a letter; only digits can be dialled.\n"
+        "LINE  NUMBER  RESULT  WHY\n   5  abc     error   number: Character 1 is a letter; only digits can be dialled.\n"
     );
     assert_eq!(floor.json("numbers list").as_array().map(Vec::len), Some(1));
 
@@ -30,7 +30,7 @@ fn one_wrong_line_keeps_all_out_unless_told_otherwise() {
                  1  +12025550125  added    -\n   \
                  2  +12025550123  skipped  it is there already\n   \
                  4  +14165550125  added    the file says US, but the number is of CA\n   \
-                 5  abc           error    Character 1 is a letter; only digits can be dialled.\n   \
+                 5  abc           error    number: Character 1 is a letter; only digits can be dialled.\n   \
                  6  +12025550125  skipped  the same as line 1\n";
     assert_eq!(written.out, table);
     let numbers = floor.json("numbers list");
@@ -77,10 +77,10 @@ fn every_kind_of_wrong_line_is_named() {
         (4, Some("6 columns where there should be at most 5")),
         (5, Some("the region is not a country: two capital letters such as US, or 001 for numbers of no country")),
         (6, Some("the number is missing")),
-        (7, Some("the line is not UTF-8")),
+        (7, Some("the line is not UTF-8; save the list as \"CSV UTF-8\"")),
         (8, Some("the daily limit is 1 to 100000")),
         (9, Some("The number is too short.")),
-        (10, Some("there is a control character in the name or the provider")),
+        (10, Some("a name is 1 to 100 characters without control characters")),
         (12, None),
     ];
     assert_eq!(seen, expected.map(|(line, message)| (Some(line), message)));
@@ -104,4 +104,45 @@ fn ten_thousand_numbers() {
     let csv = csv(10_000);
     let ran = floor.run_with_input("numbers import acme -", csv.as_bytes());
     assert_eq!((ran.code, ran.err.as_str()), (0, "10000 added, 0 skipped, 0 wrong\n"));
+}
+
+#[test]
+fn what_is_no_list_is_refused_with_its_place() {
+    let floor = Floor::acme();
+    let utf16: Vec<u8> =
+        [0xff, 0xfe].into_iter().chain("+12025550123\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    for (list, why) in [
+        (utf16.as_slice(), "line 1, column 1: the list is in UTF-16; save it as \"CSV UTF-8\""),
+        (b"number,colour\n".as_slice(), "line 1, column 2: there is no column \"colour\"; the columns are number, "),
+        (b"number\n+12025550123\n\0\n".as_slice(), "line 3, column 1: there is a byte 0"),
+    ] {
+        let ran = floor.run_with_input("numbers import acme -", list);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.starts_with(&format!("cordboard: nothing was written: -: {why}")), "{}", ran.err);
+    }
+    assert_eq!(floor.json("numbers list"), json!([]));
+}
+
+#[test]
+fn a_json_file_and_the_inventory() {
+    let floor = Floor::acme();
+    let list = r#"[{"number": "+12025550123", "type": "LOCAL", "metadata": {"cost_center": "CC-1"}},
+  {"number": "+12025550124", "dailyLimit": "5"}]"#;
+    let file = floor.file("numbers.json", list);
+    let refused = floor.run(&format!("numbers import acme {file}"));
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.out.contains("   2  -       error   daily_limit: daily_limit must be a whole number"),
+        "{}",
+        refused.out
+    );
+    floor.ok(&format!("numbers import --pool {file} --skip-bad"));
+    let numbers = floor.json("numbers list");
+    assert_eq!((&numbers[0]["state"], &numbers[0]["type"]), (&json!("available"), &json!("local")));
+    assert_eq!(numbers[0]["metadata"], json!({"cost_center": "CC-1"}), "people's own keys stay as they are");
+    let ran = floor.run("numbers import acme");
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (2, "cordboard: say the organization and the file, or --pool and the file\n")
+    );
 }

@@ -259,6 +259,7 @@ impl Floor {
             metrics: Arc::new(Metrics::default()),
             extra: Arc::new(|text| http::metrics::counter(text, "test_extra", "From elsewhere", 7)),
             now: Timestamp::now,
+            extra_prefixes: Arc::from([]),
             limits,
         };
         Self { router: http::api(state.clone(), reach), store, stand, status, state }
@@ -286,18 +287,9 @@ impl Floor {
         self.store.add_token(&NewToken::of_admin(id, "first", sha256)).await.expect("a token");
         let agent = self.agent(id, &format!("{slug}-alice")).await;
         let number = format!("+1415555{n:04}");
-        let new = NewNumber {
-            e164: number.parse().expect("a number"),
-            organization: Some(id),
-            region: None,
-            friendly_name: None,
-            provider: None,
-            trunk: Some(trunk.name),
-            daily_limit: None,
-        };
-        let added = self.store.add_number(&new).await.expect("a number");
+        let added = self.add_number(id, &number).await;
         let tenant = Tenant { slug, id, token, agent, number };
-        self.assign(&tenant, added.id, 100).await;
+        self.assign(&tenant, added, 100).await;
         tenant
     }
 
@@ -313,6 +305,19 @@ impl Floor {
             sip_ha1: None,
         };
         self.store.add_agent(&new).await.expect("an agent")
+    }
+
+    pub async fn add_number(&self, organization: OrganizationId, number: &str) -> cordboard::core::ids::NumberId {
+        let new = NewNumber {
+            e164: number.parse().expect("a number"),
+            organization: Some(organization),
+            region: None,
+            friendly_name: None,
+            provider: None,
+            trunk: Some("carrier".parse().expect("a trunk")),
+            daily_limit: None,
+        };
+        self.store.add_number(&new).await.expect("a number").id
     }
 
     /// Gives the tenant's agent the tenant's number.

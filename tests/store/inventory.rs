@@ -9,7 +9,7 @@ use cordboard::store::StoreError;
 use cordboard::store::agents::{AgentKind, NewAgent, PhoneKind};
 use cordboard::store::assignments::{AssignmentFilter, NewAssignment};
 use cordboard::store::listen::AgentsChanged;
-use cordboard::store::numbers::{Imported, NewNumber};
+use cordboard::store::numbers::NewNumber;
 use cordboard::store::organizations::NewOrganization;
 use cordboard::store::tokens::NewToken;
 use cordboard::store::trunks::Trunk;
@@ -150,32 +150,20 @@ async fn a_removed_agent_cannot_call_and_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn numbers_are_imported_row_by_row() {
+async fn numbers_are_added_one_by_one() {
     let world = World::acme().await;
     let acme = acme(&world).await;
     let mut wrong = new_number("+12125550103", Some(acme));
     wrong.daily_limit = Some(0);
     let mut lost = new_number("+12125550104", Some(acme));
     lost.trunk = Some("nowhere".parse().expect("a trunk"));
-    let rows = [
-        new_number("+12125550101", Some(acme)),
-        wrong,
-        lost,
-        new_number("+12125550102", None),
-        new_number("+12125550101", None),
-    ];
-    let results = world.store.import_numbers(&rows).await.expect("imported");
-    let error = |message: &str| Imported::Error { message: message.to_owned() };
-    assert_eq!(
-        results,
-        [
-            Imported::Added,
-            error("the daily limit is 1 to 100000 [number_daily_limit_is_1_to_100000]"),
-            error("there is no trunk nowhere"),
-            Imported::Added,
-            Imported::Skipped
-        ]
-    );
+    let rows = [new_number("+12125550101", Some(acme)), new_number("+12125550102", None)];
+    for row in &rows {
+        world.store.add_number(row).await.expect("added");
+    }
+    let error = world.store.add_number(&wrong).await.expect_err("no calls");
+    assert_eq!(constraint(error), "number_daily_limit_is_1_to_100000");
+    assert!(matches!(world.store.add_number(&lost).await, Err(StoreError::NotFound { what: "trunk", .. })));
     let all = world.store.numbers(None, None).await.expect("numbers");
     let states: Vec<_> = all.iter().map(|number| (number.e164.to_string(), number.state)).collect();
     let expected =

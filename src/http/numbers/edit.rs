@@ -1,0 +1,220 @@
+//! `POST …/numbers`, and `GET`, `PATCH`, `PUT` and `DELETE …/numbers/{number}`. What is read has an `ETag`; who sends it back
+//! as `If-Match` changes nothing that somebody else changed in between.
+
+use super::view::{NumberView, etag, version, view};
+use super::{NumberPath, ROOT, find, rules, unprocessable};
+use crate::access::Action;
+use crate::core::ids::TrunkName;
+use crate::core::number::RegionCode;
+use crate::http::auth::{Caller, Sight};
+use crate::http::extract::{Body, Form};
+use crate::http::{AppState, Problem};
+use crate::inventory::{Capabilities, Entry, Label, Metadata, NumberKind, Provider, ProviderId, Set};
+use crate::numbering;
+use crate::policy::NumberState;
+use crate::store::inventory::{self, Deleted, Edit, Edited, NumberKey};
+use crate::store::numbers;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{ETAG, IF_MATCH, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct New {
+    #[serde(alias = "phoneNumber", alias = "phone_number")]
+    number: String,
+    #[serde(alias = "region")]
+    country_code: Option<RegionCode>,
+    #[serde(alias = "name")]
+    friendly_name: Option<Label>,
+    r#type: Option<NumberKind>,
+    provider: Option<Provider>,
+    #[serde(alias = "providerSid")]
+    provider_id: Option<ProviderId>,
+    capabilities: Option<Capabilities>,
+    metadata: Option<Metadata>,
+    daily_limit: Option<u32>,
+    trunk: Option<TrunkName>,
+    is_primary: Option<bool>,
+    is_active: Option<bool>,
+}
+
+impl Form for New {
+    const FORM: &'static str = r#"{"number": "+12025550123", "provider": "telnyx", "countryCode": "US", "friendlyName": …,
+        "type": "local", "providerId": …, "capabilities": {"voice": true}, "metadata": {…}, "dailyLimit": 300, "trunk": …,
+        "isPrimary": false, "isActive": true}, all but the number may be left out"#;
+}
+
+pub(in crate::http) async fn add(
+    State(state): State<AppState>,
+    caller: Caller,
+    Body(new): Body<New>,
+) -> Result<Response, Problem> {
+    caller.may(Action::NumbersManage)?;
+    let mut transaction = caller.begin(&state).await?;
+    let rules = rules(&state, &mut transaction, &caller).await?;
+    let country = new.country_code.or(rules.country);
+    let number = numbering::parse_owned_number(&new.number, country.as_ref(), &rules.extra)
+        .map_err(|error| unprocessable("invalid_number", "Not a phone number", format!("`number`: {error}")))?;
+    if new.trunk.as_ref().is_some_and(|trunk| !rules.trunks.contains(trunk)) {
+        return Err(no_trunk());
+    }
+    let entry = Entry {
+        e164: number.e164,
+        region: number.region,
+        friendly_name: new.friendly_name,
+        provider: new.provider,
+        provider_id: new.provider_id,
+        kind: new.r#type,
+        trunk: new.trunk,
+        daily_limit: new.daily_limit,
+        capabilities: new.capabilities,
+        metadata: new.metadata,
+    };
+    let id = inventory::add(&mut transaction, Some(caller.organization), &entry).await?;
+    if new.is_active == Some(false) {
+        numbers::set_state(&mut transaction, id, NumberState::Inactive).await?;
+    }
+    if new.is_primary == Some(true) {
+        let edit = Edit { primary: Some(true), ..Edit::default() };
+        inventory::edit(&mut transaction, caller.organization, id, &edit, None).await?;
+    }
+    let row = inventory::one(&mut transaction, caller.organization, NumberKey::Id(id)).await?;
+    let tag = etag(row.version);
+    let shown = view(&mut transaction, Sight::All, row).await?;
+    transaction.commit().await?;
+    let location = format!("{ROOT}/{id}");
+    Ok((StatusCode::CREATED, [(LOCATION, location)], [(ETAG, tag)], Json(shown)).into_response())
+}
+
+pub(in crate::http) async fn look(
+    State(state): State<AppState>,
+    caller: Caller,
+    NumberPath(key): NumberPath,
+) -> Result<Response, Problem> {
+    let sight = caller.may(Action::NumbersSee)?;
+    let mut transaction = caller.begin(&state).await?;
+    let row = find(&mut transaction, &caller, sight, key).await?;
+    let tag = etag(row.version);
+    let shown = view(&mut transaction, sight, row).await?;
+    Ok(([(ETAG, tag)], Json(shown)).into_response())
+}
+
+/// What is to be changed; what is left out stays, and what is null is taken away.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::http) struct Changes {
+    #[serde(alias = "name")]
+    friendly_name: Set<Label>,
+    r#type: Set<NumberKind>,
+    provider: Set<Provider>,
+    #[serde(alias = "providerSid")]
+    provider_id: Set<ProviderId>,
+    capabilities: Option<Capabilities>,
+    metadata: Option<Metadata>,
+    daily_limit: Set<u32>,
+    trunk: Set<TrunkName>,
+    is_primary: Option<bool>,
+    is_active: Option<bool>,
+}
+
+impl Form for Changes {
+    const FORM: &'static str = r#"{"friendlyName": …, "type": …, "provider": …, "providerId": …, "capabilities": {…},
+        "metadata": {…}, "dailyLimit": …, "trunk": …, "isPrimary": …, "isActive": …}, only what is to be changed"#;
+}
+
+impl Changes {
+    /// What the store is to change, and whether the number is to be switched on or off.
+    pub fn split(self) -> (Edit, Option<bool>) {
+        let edit = Edit {
+            friendly_name: self.friendly_name,
+            kind: self.r#type,
+            provider: self.provider,
+            provider_id: self.provider_id,
+            capabilities: self.capabilities,
+            metadata: self.metadata,
+            daily_limit: self.daily_limit,
+            trunk: self.trunk,
+            primary: self.is_primary,
+        };
+        (edit, self.is_active)
+    }
+}
+
+pub(in crate::http) async fn edit(
+    State(state): State<AppState>,
+    caller: Caller,
+    NumberPath(key): NumberPath,
+    headers: HeaderMap,
+    Body(changes): Body<Changes>,
+) -> Result<Response, Problem> {
+    let sight = caller.may(Action::NumbersManage)?;
+    let wanted = if_match(&headers)?;
+    let mut transaction = caller.begin(&state).await?;
+    let row = find(&mut transaction, &caller, sight, key).await?;
+    let (edit, active) = changes.split();
+    let edited = inventory::edit(&mut transaction, caller.organization, row.id, &edit, wanted).await;
+    let mut row = match edited {
+        Ok(Edited::Done(row)) => *row,
+        Ok(Edited::Outdated { .. }) => return Err(outdated()),
+        Err(crate::store::StoreError::NotFound { what: "trunk", .. }) => return Err(no_trunk()),
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(active) = active {
+        super::acts::switch(&mut transaction, &caller, &row, active).await?;
+        row = inventory::one(&mut transaction, caller.organization, NumberKey::Id(row.id)).await?;
+    }
+    let tag = etag(row.version);
+    let shown: NumberView = view(&mut transaction, Sight::All, row).await?;
+    transaction.commit().await?;
+    Ok(([(ETAG, tag)], Json(shown)).into_response())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Gone {
+    result: Deleted,
+}
+
+pub(in crate::http) async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    NumberPath(key): NumberPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let sight = caller.may(Action::NumbersManage)?;
+    let wanted = if_match(&headers)?;
+    let mut transaction = caller.begin(&state).await?;
+    let row = find(&mut transaction, &caller, sight, key).await?;
+    if wanted.is_some_and(|version| version != row.version) {
+        return Err(outdated());
+    }
+    let result = inventory::delete(&mut transaction, caller.organization, row.id).await?;
+    transaction.commit().await?;
+    Ok(Json(Gone { result }).into_response())
+}
+
+/// The version that the number must still have; none: any.
+fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
+    match value.to_str() {
+        Ok("*") => Ok(None),
+        Ok(tag) => version(tag).map(Some).ok_or_else(outdated),
+        Err(_) => Err(outdated()),
+    }
+}
+
+fn outdated() -> Problem {
+    let detail = "Somebody changed the number since you read it, and nothing was changed now. Read it again, and send \
+        its ETag as If-Match.";
+    Problem::new(StatusCode::PRECONDITION_FAILED, "outdated", "The number was changed meanwhile", detail)
+}
+
+fn no_trunk() -> Problem {
+    let detail =
+        "There is no trunk of that name. Leave it out if there is just one, or ask your administrator.".to_owned();
+    unprocessable("no_such_trunk", "No such trunk", detail)
+}
