@@ -60,3 +60,4 @@ ALTER TABLE number_claims ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON number_claims TO cordboard_tenant
     USING (organization_id = cordboard_organization()) WITH CHECK (organization_id = cordboard_organization());
 GRANT SELECT, INSERT ON number_claims TO cordboard_tenant;
+SELECT cordboard_audit_table('number_claims');

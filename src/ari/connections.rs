@@ -5,6 +5,8 @@
 
 use super::config::AriConfig;
 use super::http::AriError;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::TrySendError;
@@ -13,6 +15,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -49,8 +52,14 @@ pub(super) struct Connections {
     turns: Semaphore,
 }
 
+/// One connection. It moves only while a request is under way; that it was closed meanwhile, the next request finds out.
+struct Open {
+    sender: SendRequest<Body>,
+    driver: BoxFuture<'static, hyper::Result<()>>,
+}
+
 struct Idle {
-    connection: SendRequest<Body>,
+    open: Open,
     since: Instant,
 }
 
@@ -84,22 +93,18 @@ impl Connections {
         let Ok(Ok(_turn)) = timeout(TURN_TIMEOUT, self.turns.acquire()).await else { return Err(AriError::NotSent) };
         let mut request = request;
         loop {
-            let (mut connection, fresh) = match self.idle() {
+            let (mut open, fresh) = match self.idle() {
                 Some(kept) => (kept, false),
                 None => (self.connect().await?, true),
             };
             if !allows() {
                 return Err(AriError::NotSent);
             }
-            let sent = timeout(REQUEST_TIMEOUT, async {
-                let answer = connection.try_send_request(request).await?;
-                Ok::<_, TrySendError<Request<Body>>>(read(answer).await)
-            });
-            match sent.await {
+            match timeout(REQUEST_TIMEOUT, open.send(request)).await {
                 Ok(Ok((status, body))) => {
                     // Of one that is cut off, the rest would come first.
-                    if body.is_some() {
-                        self.keep(connection);
+                    if body.is_some() && !open.sender.is_closed() {
+                        self.kept().push(Idle { open, since: Instant::now() });
                     }
                     return Ok((status, body));
                 }
@@ -119,24 +124,20 @@ impl Connections {
     }
 
     /// The connection that was used last, so that the others grow old and are closed.
-    fn idle(&self) -> Option<SendRequest<Body>> {
+    fn idle(&self) -> Option<Open> {
         let mut kept = self.kept();
-        kept.retain(|idle| idle.since.elapsed() < IDLE && !idle.connection.is_closed());
-        kept.pop().map(|idle| idle.connection)
+        kept.retain(|idle| idle.since.elapsed() < IDLE);
+        kept.pop().map(|idle| idle.open)
     }
 
-    fn keep(&self, connection: SendRequest<Body>) {
-        self.kept().push(Idle { connection, since: Instant::now() });
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Body>, AriError> {
+    async fn connect(&self) -> Result<Open, AriError> {
         match timeout(CONNECT_TIMEOUT, self.try_connect()).await {
-            Ok(Some(connection)) => Ok(connection),
+            Ok(Some(open)) => Ok(open),
             Ok(None) | Err(_) => Err(AriError::NotSent),
         }
     }
 
-    async fn try_connect(&self) -> Option<SendRequest<Body>> {
+    async fn try_connect(&self) -> Option<Open> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.ok()?;
         stream.set_nodelay(true).ok()?;
         match &self.tls {
@@ -149,11 +150,24 @@ impl Connections {
     }
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Option<SendRequest<Body>> {
+impl Open {
+    /// Sends a request, and moves the connection until the answer is there.
+    async fn send(&mut self, request: Request<Body>) -> Result<(u16, Option<Bytes>), TrySendError<Request<Body>>> {
+        let answer = pin!(async {
+            let answer = self.sender.try_send_request(request).await?;
+            Ok(read(answer).await)
+        });
+        match select(answer, &mut self.driver).await {
+            Either::Left((answer, _)) => answer,
+            // It is closed; what had come before counts.
+            Either::Right((_, answer)) => answer.await,
+        }
+    }
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Option<Open> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
-    // Ends with the sender. What goes wrong with it, the sender says too.
-    tokio::spawn(connection);
-    Some(sender)
+    Some(Open { sender, driver: connection.boxed() })
 }
 
 /// The status is the answer, whatever becomes of the body.

@@ -19,6 +19,7 @@
 //! one begins with a new snapshot, in which that number is seen to be exhausted, with its reason. Each number is lost once, so
 //! rounds are few.
 
+use super::doubt::was_lost;
 use super::leases::Fence;
 use super::reserve::Reservation;
 use super::snapshot::{Read, read};
@@ -96,7 +97,7 @@ pub enum Admitted {
 }
 
 /// How often a stale connection or a deadlock is tolerated.
-const STUMBLES: u32 = 2;
+pub(super) const STUMBLES: u32 = 2;
 /// How often another agent may be faster. An agent can lose each of their numbers once, and nobody has that many.
 const ROUNDS: u32 = 64;
 
@@ -292,36 +293,6 @@ impl Store {
             Err(error) => Err(Failure::During(error)),
         }
     }
-
-    /// Finds out what became of a commit. The call is never written a second time.
-    async fn after_lost_commit(&self, request: &AdmitRequest, error: sqlx::Error) -> Result<Admitted, StoreError> {
-        for _ in 0..=STUMBLES {
-            match self.outcome(request).await {
-                Ok(Some(admitted)) => return Ok(admitted),
-                // it did not take place, and for certain will not
-                Ok(None) => return Err(StoreError::Unavailable(error)),
-                Err(failed) if failed.is_passing() => {}
-                Err(_) => break,
-            }
-        }
-        Err(StoreError::OutcomeUnknown)
-    }
-
-    /// What was decided for a call. The old connection's transaction may still be on its way to its end; as soon as it has begun,
-    /// it holds the agent's row, so that whoever gets that row sees how it ended. If it begins later still, it finds the row of
-    /// the refused call, or is found by the writer of that row, which settles it.
-    async fn outcome(&self, request: &AdmitRequest) -> Result<Option<Admitted>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        lock(&mut transaction, &request.endpoint).await?;
-        let admitted = reserve::outcome(&mut transaction, request.call).await?;
-        transaction.rollback().await?;
-        Ok(admitted)
-    }
-}
-
-/// Whether the connection ended, for whatever reason.
-fn was_lost(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_none_or(|error| error.code().is_some_and(|code| code.starts_with("57P")))
 }
 
 const LOCK: &str = "SELECT id FROM agents WHERE endpoint = $1 FOR NO KEY UPDATE";
@@ -340,7 +311,7 @@ pub(super) async fn plan(connection: &mut PgConnection) -> Result<(), sqlx::Erro
 }
 
 /// Locks the agent, if there is one. Updates of the row wait; inserting rows that refer to it does not.
-async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<(), StoreError> {
+pub(super) async fn lock(connection: &mut PgConnection, endpoint: &EndpointName) -> Result<(), StoreError> {
     sqlx::query(LOCK).bind(endpoint.as_ref()).fetch_optional(connection).await?;
     Ok(())
 }

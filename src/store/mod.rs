@@ -12,6 +12,7 @@ pub mod audit;
 pub mod calls;
 pub mod claims;
 mod columns;
+mod doubt;
 mod error;
 mod everything;
 pub mod fsck;

@@ -200,6 +200,7 @@ async fn every_address_and_method_is_in_the_table_and_nothing_else() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one walk along the table")]
 async fn every_role_gets_what_the_table_says_of_its_own_and_nothing_of_others() {
     let floor = Floor::new().await;
     let (alices, bobs, tokens) = furnish(&floor).await;

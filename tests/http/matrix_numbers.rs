@@ -34,7 +34,6 @@ fn may(action: Action, is_somebodys: bool) -> Rule {
     Rule::May(action, is_somebodys)
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn here() -> Vec<(&'static str, &'static str, Rule, Ask)> {
     use Action::{AssignmentsManage, NumbersClaim, NumbersManage, NumbersRelease, NumbersSee, UsageSee};
     use Rule::Act;

@@ -4,7 +4,7 @@ use crate::world::World;
 use cordboard::core::ids::OrganizationId;
 use cordboard::store::audit::{AuditFilter, AuditRow, Break, HOUSE, Wrong};
 use cordboard::store::{Actor, Scope};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Executor;
 
 async fn acme(world: &World) -> OrganizationId {
@@ -38,8 +38,12 @@ async fn what_is_typed_by_hand_is_on_record_with_what_it_was() {
         ],
         "what changes nothing is not told"
     );
-    assert_eq!(rows[2].before, Some(json!({ "friendly_name": null, "state": "assigned" })));
-    assert_eq!(rows[2].after, Some(json!({ "friendly_name": "front desk", "state": "resting" })));
+    let of = |state: &Option<Value>| {
+        let state = state.as_ref().expect("a state");
+        (state["friendly_name"].clone(), state["state"].clone(), state["version"].clone())
+    };
+    assert_eq!(of(&rows[2].before), (Value::Null, json!("assigned"), json!(1)));
+    assert_eq!(of(&rows[2].after), (json!("front desk"), json!("resting"), json!(2)));
     assert_eq!(rows[2].actor, format!("sql:{}", rows[2].database_user));
     assert_eq!((rows[3].actor.as_str(), rows[3].database_user.as_str()), ("cli:olga", rows[2].database_user.as_str()));
     assert_eq!(rows[4].before.as_ref().expect("what it was")["e164"], "+12025550101");
@@ -234,6 +238,8 @@ async fn every_table_that_tenants_change_is_on_record() {
                WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
                  AND (has_any_column_privilege('cordboard_tenant', c.oid, 'INSERT, UPDATE')
                       OR has_table_privilege('cordboard_tenant', c.oid, 'DELETE'))
+                 -- Lists wait there until they are looked through; what comes of them is on record with the numbers.
+                 AND c.relname NOT IN ('number_uploads', 'number_upload_rows')
                  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audited') ORDER BY 1";
     let silent: Vec<String> = sqlx::query_scalar(sql).fetch_all(&world.pool).await.expect("tables");
     assert_eq!(silent, Vec::<String>::new(), "SELECT cordboard_audit_table('…') in its migration");

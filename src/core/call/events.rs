@@ -153,6 +153,8 @@ impl Call {
                     self.early.get_or_insert(Early { at, by, agent_gone: false });
                 }
             }
+            // A customer who was not dialled hangs nothing up: it is a channel that was made ahead, and that we end.
+            Phase::Preparing { .. } if leg == Leg::Customer => {}
             Phase::CallingAgent { .. } | Phase::Preparing { .. } | Phase::Dialling { .. } | Phase::Talking { .. } => {
                 if by_party {
                     self.note(Fact::HangupAsked { at, by }, out);
