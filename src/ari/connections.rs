@@ -6,7 +6,7 @@
 use super::config::AriConfig;
 use super::http::AriError;
 use futures::FutureExt;
-use futures::future::{BoxFuture, Either, select};
+use futures::future::{BoxFuture, Either, pending, select};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::TrySendError;
@@ -153,14 +153,18 @@ impl Connections {
 impl Open {
     /// Sends a request, and moves the connection until the answer is there.
     async fn send(&mut self, request: Request<Body>) -> Result<(u16, Option<Bytes>), TrySendError<Request<Body>>> {
+        let Self { sender, driver } = self;
         let answer = pin!(async {
-            let answer = self.sender.try_send_request(request).await?;
+            let answer = sender.try_send_request(request).await?;
             Ok(read(answer).await)
         });
-        match select(answer, &mut self.driver).await {
+        match select(answer, &mut *driver).await {
             Either::Left((answer, _)) => answer,
-            // It is closed; what had come before counts.
-            Either::Right((_, answer)) => answer.await,
+            Either::Right((_, answer)) => {
+                // It is closed. What has come before counts, and only when the driver is gone, what was not sent is given back.
+                *driver = pending().boxed();
+                answer.await
+            }
         }
     }
 }
