@@ -19,6 +19,7 @@
 //! one begins with a new snapshot, in which that number is seen to be exhausted, with its reason. Each number is lost once, so
 //! rounds are few.
 
+use super::at_hand::Lent;
 use super::doubt::was_lost;
 use super::leases::Fence;
 use super::reserve::Reservation;
@@ -230,8 +231,10 @@ impl Store {
     ) -> Result<Round, Failure> {
         crash_point!(K02);
         let inputs = Some(read.inputs());
-        let mut connection = self.pool.acquire().await?;
-        self.alone(carry_out(&mut connection, request, read, &decided, inputs, chosen, self.fence.as_ref()).await)
+        let mut connection = self.at_hand.take(&self.pool).await?;
+        let carried_out =
+            carry_out(&mut connection, request, read, &decided, inputs, chosen, self.fence.as_ref()).await;
+        self.alone(connection, carried_out)
     }
 
     /// The quick way: two statements, each a transaction of its own.
@@ -241,19 +244,21 @@ impl Store {
         decide: &(impl Fn(&Snapshot) -> Decided + Send + Sync),
         chosen: &(impl Fn(&Admission) + Send + Sync),
     ) -> Result<Round, Failure> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.at_hand.take(&self.pool).await?;
         let Some(read) = read(&mut connection, &request.endpoint).await? else {
             return Ok(not_an_agent(&mut connection, request, self.fence.as_ref()).await?);
         };
         let decided = decide(&read.snapshot);
         crash_point!(K02);
-        self.alone(carry_out(&mut connection, request, read, &decided, None, chosen, self.fence.as_ref()).await)
+        let carried_out = carry_out(&mut connection, request, read, &decided, None, chosen, self.fence.as_ref()).await;
+        self.alone(connection, carried_out)
     }
 
     /// The end of a statement that is a transaction of its own. What it left behind is remembered.
-    fn alone(&self, carried_out: Result<(Round, Read), StoreError>) -> Result<Round, Failure> {
+    fn alone(&self, connection: Lent<'_>, carried_out: Result<(Round, Read), StoreError>) -> Result<Round, Failure> {
         match carried_out {
             Ok((round, read)) => {
+                connection.keep();
                 if let Round::Done(_) = round {
                     self.memory.keep(read.snapshot.agent.endpoint.clone(), read);
                 }
@@ -375,6 +380,8 @@ async fn carry_out(
     };
     let admission = reservation.admission();
     chosen(&admission);
+    // What was made of that goes out first: the database may get this processor as soon as it is asked.
+    tokio::task::yield_now().await;
     let Some(at) = reserve::reserve(connection, &reservation, fence).await? else { return Ok((Round::Lost, read)) };
     read.count(assignment, at);
     Ok((Round::Done(Admitted::Admitted(admission)), read))

@@ -8,6 +8,7 @@
 pub mod admit;
 pub mod agents;
 pub mod assignments;
+mod at_hand;
 pub mod audit;
 pub mod calls;
 pub mod claims;
@@ -62,6 +63,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    at_hand: at_hand::AtHand,
     trust: Trust,
     /// In whose name it changes things, for the audit trail.
     actor: Arc<Actor>,
@@ -131,6 +133,7 @@ impl Store {
         ]);
         let now = Instant::now();
         let trust = Trust(Arc::new(Mutex::new(now.checked_sub(TRUSTED_IDLE).unwrap_or(now))));
+        let at_hand = at_hand::AtHand::new(max, trust.clone());
         let (before, after) = (trust.clone(), trust.clone());
         let pool = PgPoolOptions::new()
             .max_connections(max)
@@ -154,7 +157,8 @@ impl Store {
                 Box::pin(async move { if suspect { is_clean(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, trust, actor: Arc::new(Actor::daemon()), memory: memory::Memory::default(), fence: None })
+        let (actor, memory) = (Arc::new(Actor::daemon()), memory::Memory::default());
+        Ok(Self { pool, at_hand, trust, actor, memory, fence: None })
     }
 
     /// The same, in somebody else's name.
@@ -201,12 +205,13 @@ impl Store {
 
     /// Closes all connections, after the work in progress; those of a database that does not answer are left as they are.
     pub async fn close(&self) {
+        self.at_hand.clear();
         let _ = tokio::time::timeout(FAREWELL, self.pool.close()).await;
     }
 
     /// How many connections are open, and how many of them are idle.
     pub fn connections(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+        (self.pool.size(), self.pool.num_idle() + self.at_hand.count())
     }
 
     /// Brings the tables up to date.

@@ -284,7 +284,9 @@ impl Store {
 
         if newest.values().all(|write| write.record.quota != Quota::Refunded) {
             // Nothing to give back: one statement, which is its own transaction.
-            let folded = facts.bind(self.fold(FOLD_WITH_FACTS, rows)).fetch_all(&self.pool).await?;
+            let mut connection = self.at_hand.take(&self.pool).await?;
+            let folded = facts.bind(self.fold(FOLD_WITH_FACTS, rows)).fetch_all(&mut *connection).await?;
+            connection.keep();
             for row in &folded {
                 let odd = if row.try_get("known")? { &mut appended.held } else { &mut appended.unknown };
                 odd.push(row.try_get("id")?);
