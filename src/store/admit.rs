@@ -256,6 +256,10 @@ impl Store {
 
     /// The end of a statement that is a transaction of its own. What it left behind is remembered.
     fn alone(&self, connection: Lent<'_>, carried_out: Result<(Round, Read), StoreError>) -> Result<Round, Failure> {
+        if carried_out.is_err() {
+            // What happened to this one may have happened to the others.
+            self.at_hand.clear();
+        }
         match carried_out {
             Ok((round, read)) => {
                 connection.keep();

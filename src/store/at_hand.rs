@@ -14,10 +14,13 @@ use std::time::Instant;
 /// The most that are kept. The rest of the pool is for everybody.
 const MOST: u32 = 2;
 
+/// A connection, and since when it is not in use.
+type Kept = (PoolConnection<Postgres>, Instant);
+
 /// What is kept.
 #[derive(Clone, Debug)]
 pub(super) struct AtHand {
-    kept: Arc<Mutex<Vec<(PoolConnection<Postgres>, Instant)>>>,
+    kept: Arc<Mutex<Vec<Kept>>>,
     trust: Trust,
     most: usize,
 }
@@ -29,7 +32,7 @@ impl AtHand {
         Self { kept: Arc::default(), trust, most }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(PoolConnection<Postgres>, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
