@@ -49,7 +49,7 @@ use std::process::ExitCode;
   cordboard organizations add acme --name 'Acme Ltd' --country US --time-zone America/New_York
   cordboard agents add acme Alice --endpoint alice
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 call refused (dial), 4 changes pending (apply), 69 unavailable, 78 wrong configuration"
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 call refused (dial), 4 changes pending (apply, drift), 69 unavailable, 78 wrong configuration"
 )]
 pub struct Cli {
     #[command(flatten)]

@@ -7,6 +7,7 @@ mod agents;
 mod audit;
 mod auth;
 mod calls;
+mod carriers;
 mod doors;
 mod extract;
 mod guard;
@@ -27,6 +28,7 @@ pub use problem::Problem;
 pub use router::{api, operations, paths};
 pub use server::serve;
 
+use crate::config::Carrier;
 use crate::core::command::Answer;
 use crate::core::ids::{CallId, EndpointName};
 use crate::daemon::{Status, Switchboard, Unserved};
@@ -78,6 +80,8 @@ pub struct AppState {
     pub now: fn() -> Timestamp,
     /// What the settings add to the numbering plans.
     pub extra_prefixes: Arc<[ExtraPrefix]>,
+    /// The carriers that may be asked for numbers.
+    pub carriers: Arc<[Carrier]>,
     /// How much a client may ask.
     pub limits: Limits,
 }

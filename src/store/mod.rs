@@ -10,6 +10,7 @@ pub mod agents;
 pub mod assignments;
 pub mod audit;
 pub mod calls;
+pub mod carriers;
 pub mod claims;
 mod columns;
 mod doubt;

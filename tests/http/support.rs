@@ -260,6 +260,7 @@ impl Floor {
             extra: Arc::new(|text| http::metrics::counter(text, "test_extra", "From elsewhere", 7)),
             now: Timestamp::now,
             extra_prefixes: Arc::from([]),
+            carriers: Arc::from([]),
             limits,
         };
         Self { router: http::api(state.clone(), reach), store, stand, status, state }
