@@ -3,6 +3,8 @@
 
 #[path = "http/about.rs"]
 mod about;
+#[path = "http/campaigns.rs"]
+mod campaigns;
 #[path = "http/carriers.rs"]
 mod carriers;
 #[path = "http/hang_up.rs"]

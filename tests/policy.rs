@@ -107,7 +107,7 @@ prop_compose! {
         class in prop_oneof![3 => 0_usize..3, 1 => 0_usize..CLASSES.len()],
     ) -> (Snapshot, Request) {
         let agent = Agent { active, used_today, daily_limit, ..agent() };
-        (Snapshot { agent, candidates }, to(REGIONS[country], CLASSES[class]))
+        (Snapshot { agent, candidates, campaign: None }, to(REGIONS[country], CLASSES[class]))
     }
 }
 
@@ -135,6 +135,7 @@ fn name(reason: &Reason) -> &'static str {
         Reason::ClassNotAllowed { .. } => "class",
         Reason::AssignmentLimit { .. } => "assignment",
         Reason::NumberLimit { .. } => "number",
+        Reason::NotOfCampaign => "campaign",
         Reason::NoTrunk => "trunk",
     }
 }
@@ -265,7 +266,7 @@ fn told(snapshot: &Snapshot, request: &Request) -> String {
 }
 
 fn of(candidates: Vec<Candidate>) -> Snapshot {
-    Snapshot { agent: agent(), candidates }
+    Snapshot { agent: agent(), candidates, campaign: None }
 }
 
 #[test]
@@ -309,9 +310,12 @@ fn each_refusal_has_its_sentence() {
         let decision = choose(snapshot, request);
         (decision.refusal.expect("refused"), decision.sentence().expect("a sentence"))
     };
-    let off = Snapshot { agent: Agent { active: false, ..agent() }, candidates: vec![usable(1)] };
-    let limited =
-        Snapshot { agent: Agent { used_today: 7, daily_limit: Some(7), ..agent() }, candidates: vec![usable(1)] };
+    let off = Snapshot { agent: Agent { active: false, ..agent() }, candidates: vec![usable(1)], campaign: None };
+    let limited = Snapshot {
+        agent: Agent { used_today: 7, daily_limit: Some(7), ..agent() },
+        candidates: vec![usable(1)],
+        campaign: None,
+    };
     for (snapshot, request, reason, text) in [
         (
             of(vec![]),

@@ -29,7 +29,12 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
 
 /// The addresses of what takes long: others answer meanwhile.
 pub(super) fn long_routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
-    vec![("/api/v1/carriers/{id}/import", post(take_in)), ("/api/v1/carriers/{id}/drift", get(drift))]
+    vec![
+        ("/api/v1/carriers/{id}/import", post(take_in)),
+        ("/api/v1/carriers/{id}/drift", get(drift)),
+        // where users of other systems look for it
+        ("/api/v1/phone-numbers/import", post(take_in_the_only)),
+    ]
 }
 
 #[derive(Serialize)]
@@ -117,6 +122,21 @@ async fn take_in(
         }
     };
     Ok(Json(Imported { report, rows }))
+}
+
+/// From the only carrier that the organization has.
+async fn take_in_the_only(state: State<AppState>, caller: Caller, how: Params<How>) -> Result<Json<Imported>, Problem> {
+    caller.may(Action::ImportsManage)?;
+    let own = own(&state, &caller).await?;
+    let [only] = own.as_slice() else {
+        if own.is_empty() {
+            return Err(absent());
+        }
+        let detail = "Your organization has several carriers. Say which: POST /api/v1/carriers/{name}/import.";
+        return Err(Problem::new(StatusCode::CONFLICT, "which_carrier", "There are several carriers", detail));
+    };
+    let name = Path(only.name.clone());
+    take_in(state, caller, name, how).await
 }
 
 async fn drift(State(state): State<AppState>, caller: Caller, Path(name): Path<String>) -> Result<Json<Look>, Problem> {

@@ -7,6 +7,7 @@ mod agents;
 mod audit;
 mod auth;
 mod calls;
+mod campaigns;
 mod carriers;
 mod doors;
 mod extract;
@@ -30,7 +31,7 @@ pub use server::serve;
 
 use crate::config::Carrier;
 use crate::core::command::Answer;
-use crate::core::ids::{CallId, EndpointName};
+use crate::core::ids::{CallId, CampaignId, EndpointName};
 use crate::daemon::{Status, Switchboard, Unserved};
 use crate::numbering::ExtraPrefix;
 use crate::store::Store;
@@ -43,16 +44,26 @@ use std::time::Duration;
 
 /// What can be asked of the loop that makes the calls.
 pub trait Calls: Send + Sync + 'static {
-    /// Asks that an agent be connected with a number; answers when it is decided.
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
+    /// Asks that an agent be connected with a number, for a campaign or none; answers when it is decided.
+    fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
 
     /// Asks that a call on a node end.
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>>;
 }
 
 impl Calls for Switchboard {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
-        Box::pin(self.start(endpoint, raw))
+    fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
+        Box::pin(self.start(endpoint, raw, campaign))
     }
 
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>> {

@@ -164,6 +164,7 @@ fn new_token(tenant: &Tenant, role: Role, token: &str) -> NewToken {
 
 async fn things(floor: &Floor, tenant: &Tenant) -> Things {
     floor.set(Mode::Decide);
+    matrix_carriers::furnish(floor, tenant).await;
     let email = format!("{}@example.org", tenant.agent.endpoint);
     let new = NewUser { organization: tenant.id, email, name: String::new(), role: Role::Agent, password_hash: None };
     let user = floor.store.add_user(&new).await.expect("a user");
@@ -186,7 +187,7 @@ async fn every_address_and_method_is_in_the_table_and_nothing_else() {
     let floor = Floor::new().await;
     let mut routed = BTreeSet::new();
     for path in http::paths() {
-        let some = ["{id}", "{agent}", "{number}", "{upload}"]
+        let some = ["{id}", "{agent}", "{number}", "{upload}", "{contact}"]
             .iter()
             .fold(path.to_owned(), |path, part| path.replace(part, "x"));
         let reply = send(&floor, "TRACE", &some, None, None).await;
