@@ -38,7 +38,7 @@ impl World {
         self.store.admit_for(campaign, request, decide).await.expect("an answer")
     }
 
-    async fn from_campaign(&self, campaign: CampaignId) -> String {
+    async fn presented_for(&self, campaign: CampaignId) -> String {
         admitted(self.admit_for(campaign, &request("alice")).await).present.to_string()
     }
 
@@ -62,7 +62,7 @@ async fn a_campaigns_calls_are_made_from_its_numbers_and_say_so() {
     world.equipped("alice", &[ONE, TWO, THREE], 100).await;
     let campaign = world.campaign("Spring", &[TWO]).await;
     for _ in 0..3 {
-        assert_eq!(world.from_campaign(campaign).await, TWO);
+        assert_eq!(world.presented_for(campaign).await, TWO);
     }
     let call = request("alice");
     admitted(world.admit_for(campaign, &call).await);
@@ -89,7 +89,7 @@ async fn what_an_earlier_call_left_behind_is_no_concern_of_a_campaign_and_stays_
     world.plain().await;
     assert_eq!(world.plain().await, (ONE.to_owned(), 1), "what was remembered holds");
     // Unlinked by hand in between: the very next call knows.
-    assert_eq!(world.from_campaign(campaign).await, TWO);
+    assert_eq!(world.presented_for(campaign).await, TWO);
     world.sql("DELETE FROM campaign_numbers").await;
     let reason = refused(world.admit_for(campaign, &request("alice")).await);
     assert_eq!(reason, RefusalReason::CampaignHasNoNumber);
@@ -125,7 +125,7 @@ async fn without_a_number_there_is_no_call_and_the_reason_is_the_campaign() {
         assert_eq!(reason, RefusalReason::CampaignHasNoNumber, "{status}");
     }
     world.sql("UPDATE campaigns SET status = 'active'; UPDATE assignments SET daily_limit = 1").await;
-    world.from_campaign(spring).await;
+    world.presented_for(spring).await;
     assert_eq!(refused(world.admit_for(spring, &request("alice")).await), RefusalReason::DailyLimit);
     world.check().await;
 }

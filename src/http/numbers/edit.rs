@@ -121,7 +121,7 @@ pub(in crate::http) struct Changes {
     is_active: Option<bool>,
     /// Id or name of the only campaign that it is to be of.
     #[serde(alias = "campaign")]
-    campaign_id: Set<String>,
+    pub(super) campaign_id: Set<String>,
 }
 
 impl Form for Changes {
