@@ -6,6 +6,10 @@ mod alerts;
 mod apply;
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/campaigns.rs"]
+mod campaigns;
+#[path = "cli/carriers.rs"]
+mod carriers;
 #[path = "cli/daemon.rs"]
 mod daemon;
 #[path = "cli/doctor.rs"]

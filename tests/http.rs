@@ -3,6 +3,10 @@
 
 #[path = "http/about.rs"]
 mod about;
+#[path = "http/campaigns.rs"]
+mod campaigns;
+#[path = "http/carriers.rs"]
+mod carriers;
 #[path = "http/hang_up.rs"]
 mod hang_up;
 #[path = "http/list.rs"]
@@ -11,6 +15,8 @@ mod list;
 mod look;
 #[path = "http/matrix.rs"]
 mod matrix;
+#[path = "http/matrix_carriers.rs"]
+mod matrix_carriers;
 #[path = "http/matrix_numbers.rs"]
 mod matrix_numbers;
 #[path = "http/numbers.rs"]

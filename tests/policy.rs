@@ -1,10 +1,10 @@
 //! Which number may be called from: properties of `policy::choose`, held against an oracle that knows only what the rules say in
 //! prose, and a few decisions written out in full.
 
-use cordboard::core::ids::{AgentId, AssignmentId, NumberId, OrganizationId};
+use cordboard::core::ids::{AgentId, AssignmentId, CampaignId, NumberId, OrganizationId};
 use cordboard::core::number::{E164, NumberClass, RegionCode};
 use cordboard::core::outcome::RefusalReason;
-use cordboard::policy::{Agent, Candidate, Decision, NumberState, Reason, Request, Snapshot, choose};
+use cordboard::policy::{Agent, Campaign, Candidate, Decision, NumberState, Reason, Request, Snapshot, choose};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,7 +107,7 @@ prop_compose! {
         class in prop_oneof![3 => 0_usize..3, 1 => 0_usize..CLASSES.len()],
     ) -> (Snapshot, Request) {
         let agent = Agent { active, used_today, daily_limit, ..agent() };
-        (Snapshot { agent, candidates }, to(REGIONS[country], CLASSES[class]))
+        (Snapshot { agent, candidates, campaign: None }, to(REGIONS[country], CLASSES[class]))
     }
 }
 
@@ -135,6 +135,7 @@ fn name(reason: &Reason) -> &'static str {
         Reason::ClassNotAllowed { .. } => "class",
         Reason::AssignmentLimit { .. } => "assignment",
         Reason::NumberLimit { .. } => "number",
+        Reason::NotOfCampaign => "campaign",
         Reason::NoTrunk => "trunk",
     }
 }
@@ -265,7 +266,7 @@ fn told(snapshot: &Snapshot, request: &Request) -> String {
 }
 
 fn of(candidates: Vec<Candidate>) -> Snapshot {
-    Snapshot { agent: agent(), candidates }
+    Snapshot { agent: agent(), candidates, campaign: None }
 }
 
 #[test]
@@ -309,9 +310,12 @@ fn each_refusal_has_its_sentence() {
         let decision = choose(snapshot, request);
         (decision.refusal.expect("refused"), decision.sentence().expect("a sentence"))
     };
-    let off = Snapshot { agent: Agent { active: false, ..agent() }, candidates: vec![usable(1)] };
-    let limited =
-        Snapshot { agent: Agent { used_today: 7, daily_limit: Some(7), ..agent() }, candidates: vec![usable(1)] };
+    let off = Snapshot { agent: Agent { active: false, ..agent() }, candidates: vec![usable(1)], campaign: None };
+    let limited = Snapshot {
+        agent: Agent { used_today: 7, daily_limit: Some(7), ..agent() },
+        candidates: vec![usable(1)],
+        campaign: None,
+    };
     for (snapshot, request, reason, text) in [
         (
             of(vec![]),
@@ -361,4 +365,27 @@ fn what_passes_by_tomorrow_is_what_the_agent_is_told() {
     let used_up = Candidate { used_today: 60, daily_limit: 60, ..usable(1) };
     let mixed = of(vec![used_up, Candidate { trunk: None, ..usable(2) }]);
     assert_eq!(choose(&mixed, &to("US", NumberClass::Mobile)).refusal, Some(RefusalReason::DailyLimit));
+}
+
+#[test]
+fn a_campaigns_call_is_weighed_among_its_numbers_only() {
+    let us = to("US", NumberClass::Mobile);
+    let campaign = |numbers: &[Candidate]| {
+        let numbers = numbers.iter().map(|candidate| candidate.number).collect();
+        Some(Campaign { id: CampaignId(Uuid::nil()), numbers })
+    };
+    let used_up = Candidate { used_today: 60, daily_limit: 60, ..usable(2) };
+    let refusal =
+        |candidates: Vec<Candidate>, campaign| choose(&Snapshot { agent: agent(), candidates, campaign }, &us).refusal;
+    assert_eq!(refusal(vec![usable(1), usable(2)], campaign(&[usable(2)])), None);
+    assert_eq!(refusal(vec![usable(1)], campaign(&[usable(2)])), Some(RefusalReason::CampaignHasNoNumber));
+    assert_eq!(refusal(vec![usable(1)], campaign(&[])), Some(RefusalReason::CampaignHasNoNumber));
+    assert_eq!(refusal(vec![], campaign(&[usable(1)])), Some(RefusalReason::NoNumberAssigned));
+    // The other number could be used, and is of no concern: the limit is what the agent needs to know.
+    let both = vec![usable(1), used_up.clone()];
+    assert_eq!(refusal(both, campaign(&[used_up])), Some(RefusalReason::DailyLimit));
+    let here = Snapshot { agent: agent(), candidates: vec![usable(1), usable(2)], campaign: campaign(&[usable(2)]) };
+    let decision = choose(&here, &us);
+    assert_eq!(decision.ranked.iter().map(|one| one.number).collect::<Vec<_>>(), [usable(2).number]);
+    assert_eq!(decision.discarded[0].reasons, [Reason::NotOfCampaign]);
 }

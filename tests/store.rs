@@ -4,6 +4,8 @@
 mod admission;
 #[path = "store/audit.rs"]
 mod audit;
+#[path = "store/campaigns.rs"]
+mod campaigns;
 #[path = "store/claims.rs"]
 mod claims;
 #[path = "store/constraints.rs"]

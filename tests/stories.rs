@@ -318,7 +318,12 @@ fn name(leg: &str) -> cordboard::core::ids::ChannelName {
 
 fn dialled(words: &[&str]) -> Dialled {
     let emergency = words == ["911"];
-    Dialled { raw: words.first().copied().unwrap_or("2025550123").to_owned(), emergency, call_back: None }
+    Dialled {
+        raw: words.first().copied().unwrap_or("2025550123").to_owned(),
+        emergency,
+        call_back: None,
+        campaign: None,
+    }
 }
 
 fn admission() -> Admission {

@@ -160,7 +160,8 @@ fn history(seed: u64) -> (u64, bool) {
         let input = match (n, by_phone) {
             (0, true) => dials(u128::from(seed)),
             (0, false) => {
-                let dialled = Dialled { raw: "2025550123".to_owned(), emergency: false, call_back: None };
+                let dialled =
+                    Dialled { raw: "2025550123".to_owned(), emergency: false, call_back: None, campaign: None };
                 Input::CallAsked { call: id, request: RequestId(1), endpoint: endpoint(), dialled }
             }
             _ => anything(&mut rng, id, u128::from(seed), now),
@@ -276,7 +277,7 @@ fn engine() -> Engine {
 }
 
 fn dials(n: u128) -> Input {
-    let dialled = Dialled { raw: "2025550123".to_owned(), emergency: false, call_back: None };
+    let dialled = Dialled { raw: "2025550123".to_owned(), emergency: false, call_back: None, campaign: None };
     let name = "PJSIP/alice-00000001".parse().expect("a name");
     Input::AgentDialled { call: call(n), channel: phone(n), name, dialled, at: at(0) }
 }

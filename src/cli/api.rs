@@ -49,8 +49,12 @@ struct Problem {
 
 impl Daemon {
     /// Asks that an agent be connected with a number.
-    pub async fn start(&self, agent: &EndpointName, to: &str) -> Outcome<Started> {
-        let request = self.request(Method::POST, "/api/v1/calls")?.json(&json!({"agent": agent, "to": to}));
+    pub async fn start(&self, agent: &EndpointName, to: &str, campaign: Option<&str>) -> Outcome<Started> {
+        let mut body = json!({"agent": agent, "to": to});
+        if let Some(campaign) = campaign {
+            body["campaign"] = campaign.into();
+        }
+        let request = self.request(Method::POST, "/api/v1/calls")?.json(&body);
         self.send(request).await
     }
 

@@ -205,6 +205,7 @@ fn about(call: &CallRow, clock: &Clock) -> String {
         ("dialled", maybe(call.dialled.as_ref())),
         ("to", call.destination.map(|to| destination(Some(to), call.region, call.class)).unwrap_or_default()),
         ("from", maybe(call.presented.as_ref())),
+        ("campaign", maybe(call.campaign.as_ref())),
         ("trunk", maybe(call.trunk.as_ref())),
         ("state", state(call)),
         ("refusal", refusal.unwrap_or_default()),

@@ -1,7 +1,8 @@
 //! `cordboard dial`: connect an agent with a number, or see what would come of it.
 
 use super::api::Daemon;
-use super::context::Context;
+use super::campaigns;
+use super::context::{self, Context};
 use super::explain::explained;
 use super::failure::{Failure, Outcome, REFUSED};
 use super::output;
@@ -23,6 +24,7 @@ use std::fmt::Write as _;
 #[command(after_help = "Example:
   cordboard dial alice '(202) 555-0123' --dry-run      decides as for a call; nothing is counted
   cordboard dial alice +12025550123                    the agent's phone rings first
+  cordboard dial alice +12025550123 --campaign Spring  from one of the campaign's numbers
 
 A dry run exits with 0 if the call would be made, and with 3 if it would be refused.")]
 pub struct Dial {
@@ -31,6 +33,9 @@ pub struct Dial {
     /// What the agent would dial
     #[arg(allow_hyphen_values = true)]
     number: String,
+    /// For this campaign, by id or name: only from its numbers
+    #[arg(long, value_name = "CAMPAIGN")]
+    campaign: Option<String>,
     /// Only decide, by the rules and numbers of this moment
     #[arg(long)]
     dry_run: bool,
@@ -53,7 +58,7 @@ impl Dial {
         if self.dry_run {
             return self.try_out(context).await;
         }
-        let started = self.daemon.start(&self.endpoint, &self.number).await?;
+        let started = self.daemon.start(&self.endpoint, &self.number, self.campaign.as_deref()).await?;
         if context.json {
             return output::print_json(&json!({"id": started.id, "from": started.from, "to": started.to}));
         }
@@ -77,7 +82,15 @@ impl Dial {
             trunk = candidate.and_then(|candidate| candidate.trunk.clone());
             decided
         };
-        let decided = store.dry_run(&self.endpoint, decide).await?;
+        let decided = match &self.campaign {
+            None => store.dry_run(&self.endpoint, decide).await?,
+            Some(key) => {
+                let agent = context::agent(&store, &self.endpoint).await?;
+                let organization = context::organization(&store, &agent.organization).await?;
+                let campaign = campaigns::find(&store, &organization, key).await?;
+                store.dry_run_for(campaign.id, &self.endpoint, decide).await?
+            }
+        };
         let trial = Trial { endpoint: &self.endpoint, dialled: &self.number, decided, trunk, config: &config };
         if context.json {
             output::print_json(&trial.json())?;

@@ -42,6 +42,8 @@ impl Explain {
                 "region": call.region,
                 "class": call.class,
                 "presented": call.presented,
+                "campaign_id": call.campaign_id,
+                "campaign": call.campaign,
                 "refusal": call.refusal,
                 "refusal_sentence": call.refusal_sentence,
                 "decision": decision.as_ref().map(explained),
@@ -110,6 +112,9 @@ async fn words(store: &Store, call: &CallRow, agent: Option<AgentRow>, decision:
     let _ = writeln!(text, "asked        {who} dialled {dialled}, {} ({})", clock.second(at), clock.name());
     if let Some(to) = call.destination {
         let _ = writeln!(text, "to           {}", destination(Some(to), call.region, call.class));
+    }
+    if let Some(campaign) = &call.campaign {
+        let _ = writeln!(text, "campaign     {campaign}");
     }
     match call.refusal {
         None if call.emergency => {

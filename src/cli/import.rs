@@ -7,13 +7,13 @@ use super::context::{self, Context};
 use super::failure::{ERROR, Failure, Outcome};
 use super::numbers::extra_prefixes;
 use super::output;
-use crate::inventory::{Line, Rules, Unreadable, csv, json};
+use crate::inventory::{Field, Line, Rules, Unreadable, csv, json};
 use crate::store::uploads::{self, Fate, Mode, UploadId, UploadRow};
 use crate::store::{Transaction, trunks};
 use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{IsTerminal as _, Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// No carrier has more; a file that is longer is no list of numbers.
 const MAX_BYTES: u64 = 1 << 30;
@@ -74,11 +74,8 @@ impl Import {
                 return Err(Failure::with_code(2, "say the organization and the file, or --pool and the file"));
             }
         };
-        let format = self.format.unwrap_or_else(|| {
-            let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-            if json { Format::Json } else { Format::Csv }
-        });
-        let mut source = open(&file)?;
+        let format = self.format.unwrap_or_else(|| Format::of(&file));
+        let source = open(&file)?;
         let config = context.config()?;
         let store = context.store_of(&config).await?;
         let organization = context::maybe_organization(&store, slug).await?;
@@ -91,38 +88,53 @@ impl Import {
         let organization = organization.map(|organization| organization.id);
         uploads::patiently(&mut transaction).await?;
         let upload = uploads::begin(&mut transaction, organization).await?;
-        let mut list = List { transaction, upload, staged: 0 };
-        let name = file.display().to_string();
-        match format {
-            Format::Csv => list.read_csv(&mut source, rules, &name).await?,
-            Format::Json => list.read_json(&mut source, &rules, &name).await?,
-        }
-        let List { mut transaction, staged, .. } = list;
+        let list = List { transaction, upload, staged: 0, fields: &Field::ALL };
+        let (mut transaction, staged) = list.read(source, format, rules, &file).await?;
         if staged >= STEP && std::io::stderr().is_terminal() {
             eprintln!("\rwriting {staged} numbers …");
         }
         let mode = if self.skip_bad { Mode::SkipWrong } else { Mode::AllOrNothing };
         let outcome = uploads::settle(&mut transaction, upload, organization, mode).await?;
-        report(context, &mut transaction, upload, &outcome, staged).await?;
-        uploads::forget(&mut transaction, upload).await?;
-        transaction.commit().await?;
-        if !outcome.written {
-            return Err(Failure::with_code(
-                ERROR,
-                format!(
-                    "nothing was written: {} of {staged} lines are wrong; correct them, or write the other {} with --skip-bad",
-                    outcome.errors,
-                    i64::try_from(staged).unwrap_or(i64::MAX) - outcome.errors
-                ),
-            ));
-        }
-        let uploads::Outcome { added, skipped, errors, .. } = outcome;
-        output::note(context.json, &format!("{added} added, {skipped} skipped, {errors} wrong"));
-        Ok(())
+        finish(context, transaction, upload, &outcome, staged).await
     }
 }
 
-fn open(file: &PathBuf) -> Outcome<Box<dyn Read>> {
+/// Tells what became of a list, forgets it and commits.
+pub async fn finish(
+    context: &Context,
+    mut transaction: Transaction,
+    upload: UploadId,
+    outcome: &uploads::Outcome,
+    staged: usize,
+) -> Outcome {
+    report(context, &mut transaction, upload, outcome, staged).await?;
+    uploads::forget(&mut transaction, upload).await?;
+    transaction.commit().await?;
+    if !outcome.written {
+        return Err(Failure::with_code(
+            ERROR,
+            format!(
+                "nothing was written: {} of {staged} lines are wrong; correct them, or write the other {} with --skip-bad",
+                outcome.errors,
+                i64::try_from(staged).unwrap_or(i64::MAX) - outcome.errors
+            ),
+        ));
+    }
+    let uploads::Outcome { added, skipped, errors, .. } = outcome;
+    output::note(context.json, &format!("{added} added, {skipped} skipped, {errors} wrong"));
+    Ok(())
+}
+
+impl Format {
+    /// By the file's name.
+    pub fn of(file: &Path) -> Self {
+        let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        if json { Self::Json } else { Self::Csv }
+    }
+}
+
+/// Opens the file; - is standard input.
+pub fn open(file: &PathBuf) -> Outcome<Box<dyn Read>> {
     if file.as_os_str() == "-" {
         return Ok(Box::new(std::io::stdin()));
     }
@@ -133,15 +145,33 @@ fn open(file: &PathBuf) -> Outcome<Box<dyn Read>> {
 }
 
 /// A list that is being read.
-struct List {
-    transaction: Transaction,
-    upload: UploadId,
-    staged: usize,
+pub struct List {
+    pub transaction: Transaction,
+    pub upload: UploadId,
+    pub staged: usize,
+    /// What its lines say.
+    pub fields: &'static [Field],
 }
 
 impl List {
+    /// Reads all of it and writes it down; tells how many lines there are.
+    pub async fn read(
+        mut self,
+        mut source: Box<dyn Read>,
+        format: Format,
+        rules: Rules,
+        file: &Path,
+    ) -> Outcome<(Transaction, usize)> {
+        let name = file.display().to_string();
+        match format {
+            Format::Csv => self.read_csv(&mut source, rules, &name).await?,
+            Format::Json => self.read_json(&mut source, &rules, &name).await?,
+        }
+        Ok((self.transaction, self.staged))
+    }
+
     async fn read_csv(&mut self, source: &mut dyn Read, rules: Rules, name: &str) -> Outcome {
-        let (mut reader, mut lines) = (csv::Reader::new(rules), Vec::new());
+        let (mut reader, mut lines) = (csv::Reader::of(rules, self.fields), Vec::new());
         let mut piece = vec![0; 64 * 1024];
         let mut bytes: u64 = 0;
         loop {
@@ -168,7 +198,7 @@ impl List {
         if text.len() as u64 > MAX_JSON_BYTES {
             return Err(too_large(name, MAX_JSON_BYTES));
         }
-        json::read(&text, rules, |line| lines.push(line)).map_err(|error| unreadable(name, &error))?;
+        json::read_of(&text, rules, self.fields, |line| lines.push(line)).map_err(|error| unreadable(name, &error))?;
         self.stage(&mut lines).await
     }
 

@@ -8,6 +8,7 @@ mod apply;
 mod assignments;
 mod audit;
 mod calls;
+mod campaigns;
 mod check_config;
 mod completions;
 mod context;
@@ -49,7 +50,7 @@ use std::process::ExitCode;
   cordboard organizations add acme --name 'Acme Ltd' --country US --time-zone America/New_York
   cordboard agents add acme Alice --endpoint alice
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 call refused (dial), 4 changes pending (apply), 69 unavailable, 78 wrong configuration"
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 call refused (dial), 4 changes pending (apply, drift), 69 unavailable, 78 wrong configuration"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -106,6 +107,9 @@ enum Command {
     Export(apply::Export),
     /// Who may call from which number, and what is left of it today
     Usage(assignments::Usage),
+    /// What calls are made for: their numbers, and whom to call
+    #[command(subcommand)]
+    Campaigns(campaigns::Campaigns),
     /// What was called
     #[command(subcommand)]
     Calls(calls::Calls),
@@ -164,6 +168,7 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Apply(command) => command.run(context).await,
         Command::Export(command) => command.run(context).await,
         Command::Usage(command) => command.run(context).await,
+        Command::Campaigns(command) => command.run(context).await,
         Command::Calls(command) => command.run(context).await,
         Command::Explain(command) => command.run(context).await,
         Command::Dial(command) => command.run(context).await,

@@ -1,5 +1,6 @@
 //! `cordboard numbers`.
 
+mod carrier;
 mod edit;
 mod look;
 mod pool;
@@ -25,6 +26,8 @@ pub enum Numbers {
     Add(Add),
     /// Add many numbers from a CSV or JSON file: all of them, or none
     Import(import::Import),
+    ImportCarrier(carrier::ImportCarrier),
+    Drift(carrier::Drift),
     /// Print all numbers of a tenant as CSV, which can be imported again
     #[command(after_help = "Example:\n  cordboard numbers export acme > numbers.csv")]
     Export {
@@ -126,6 +129,8 @@ impl Numbers {
         match self {
             Self::Add(add) => add.run(context).await,
             Self::Import(import) => import.run(context).await,
+            Self::ImportCarrier(import) => import.run(context).await,
+            Self::Drift(drift) => drift.run(context).await,
             Self::Export { organization } => look::export(context, &organization).await,
             Self::List(list) => list.run(context).await,
             Self::Show { number: e164 } => {

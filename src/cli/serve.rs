@@ -104,6 +104,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     })?;
     let lines = Arc::clone(&status);
     let extra_prefixes = daemon::Rules::of(&config).extra_prefixes.into();
+    let carriers = config.carriers.clone().into();
     let web = listeners.serve(AppState {
         store: store.clone(),
         calls: Arc::new(switchboard),
@@ -112,6 +113,7 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         extra: Arc::new(move |text| node_metrics(text, lines.nodes())),
         now: jiff::Timestamp::now,
         extra_prefixes,
+        carriers,
         limits: Limits {
             body_bytes: config.http.max_body_bytes,
             behind_proxy: config.http.behind_proxy,

@@ -149,6 +149,10 @@ impl<'a> Verdict<'a> {
             Reason::NumberState { state: NumberState::Inactive | NumberState::Resting | NumberState::Assigned } => {
                 format!("take it into use: cordboard numbers set {e164} assigned")
             }
+            Reason::NotOfCampaign => {
+                let slug = self.organization.as_ref().map_or("ORGANIZATION", |organization| organization.slug.as_str());
+                format!("link it: cordboard campaigns link {slug} CAMPAIGN {e164}")
+            }
             Reason::NoTrunk => match self.numbers.get(&e164).and_then(|row| row.trunk.as_ref()) {
                 Some(trunk) => format!("switch its trunk on: cordboard trunks add {trunk}"),
                 None => format!(
@@ -205,7 +209,8 @@ impl<'a> Verdict<'a> {
             RefusalReason::StoreUnavailable => "the database could not be asked: see the daemon's log".to_owned(),
             RefusalReason::Draining => "the daemon was about to stop; nothing to change".to_owned(),
             RefusalReason::InvalidNumber => "dial a number of this country, or + and the country code".to_owned(),
-            RefusalReason::ClassNotAllowed
+            RefusalReason::CampaignHasNoNumber
+            | RefusalReason::ClassNotAllowed
             | RefusalReason::CountryNotAllowed
             | RefusalReason::DailyLimit
             | RefusalReason::NoNumberAvailable => return None,

@@ -35,8 +35,10 @@
 //! |---|---|
 //! | `postgres.url` | `database-url` |
 //! | `node.password` | `ari-password-` and the node's name, else `ari-password` |
+//! | `carrier.secret` | `carrier-secret-` and the carrier's name |
 
 mod calls;
+mod carrier;
 mod emergency;
 mod errors;
 mod http;
@@ -57,6 +59,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use calls::{Calls, ExtraPrefix};
+pub use carrier::Carrier;
 pub use errors::{ConfigErrors, Notice, Place, Warning};
 pub use http::Http;
 pub use journal::Journal;
@@ -82,6 +85,8 @@ pub struct Config {
     pub calls: Calls,
     /// Where emergency calls go; without it they are refused.
     pub emergency: Option<EmergencyRoute>,
+    /// Who may be asked for our numbers, of different names.
+    pub carriers: Vec<Carrier>,
     /// The HTTP interface.
     pub http: Http,
     /// What is logged, and how.
@@ -141,6 +146,7 @@ pub fn diff_needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut keys = old.postgres.restart_keys(&new.postgres);
     keys.extend(old.journal.restart_keys(&new.journal));
     keys.extend(Node::restart_keys(&old.nodes, &new.nodes));
+    keys.extend(Carrier::restart_keys(&old.carriers, &new.carriers));
     keys.extend(old.http.restart_keys(&new.http));
     keys.extend(old.log.restart_keys(&new.log));
     keys
@@ -175,6 +181,7 @@ struct Raw {
     node: Option<Vec<node::RawNode>>,
     calls: Option<calls::RawCalls>,
     emergency: Option<emergency::RawEmergency>,
+    carrier: Option<Vec<carrier::RawCarrier>>,
     http: Option<http::RawHttp>,
     log: Option<log::RawLog>,
     shutdown: Option<shutdown::RawShutdown>,
@@ -191,6 +198,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
     let nodes = Node::check(raw.node.unwrap_or_default(), report);
     let calls = Calls::check(raw.calls.unwrap_or_default(), report);
     let emergency = emergency::check(raw.emergency, report);
+    let carriers = Carrier::check(raw.carrier.unwrap_or_default(), report);
     let http = Http::check(raw.http.unwrap_or_default(), report);
     let log = Log::check(raw.log.unwrap_or_default(), report);
     let shutdown = Shutdown::check(raw.shutdown.unwrap_or_default(), report);
@@ -200,6 +208,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
         nodes: nodes?,
         calls: calls?,
         emergency: emergency?,
+        carriers: carriers?,
         http: http?,
         log: log?,
         shutdown: shutdown?,

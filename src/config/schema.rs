@@ -8,6 +8,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::Raw;
 use super::calls::{RawCalls, RawExtraPrefix};
+use super::carrier::RawCarrier;
 use super::emergency::RawEmergency;
 use super::http::RawHttp;
 use super::journal::RawJournal;
@@ -52,6 +53,7 @@ impl Shape {
                 ("node", Inner::List(Self::flat::<RawNode>())),
                 ("calls", Inner::Table(calls)),
                 ("emergency", Inner::Table(Self::flat::<RawEmergency>())),
+                ("carrier", Inner::List(Self::flat::<RawCarrier>())),
                 ("http", Inner::Table(Self::flat::<RawHttp>())),
                 ("log", Inner::Table(Self::flat::<RawLog>())),
                 ("shutdown", Inner::Table(Self::flat::<RawShutdown>())),

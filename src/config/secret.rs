@@ -55,6 +55,11 @@ pub(super) fn warn_of_secrets_in(text: &str, config: &Config, report: &mut Repor
             exposed.push(format!("node[{i}].password"));
         }
     }
+    for (i, carrier) in config.carriers.iter().enumerate() {
+        if carrier.secret.as_ref().is_some_and(|secret| text.contains(secret.expose_secret())) {
+            exposed.push(format!("carrier[{i}].secret"));
+        }
+    }
     if config.postgres.has_password() && text.contains(config.postgres.url.expose_secret()) {
         exposed.push("postgres.url".to_owned());
     }

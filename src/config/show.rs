@@ -4,7 +4,7 @@ use toml::{Table, Value};
 
 use crate::core::settings::EmergencyRoute;
 
-use super::{Calls, Config, Http, Journal, Log, Node, Postgres, Shutdown};
+use super::{Calls, Carrier, Config, Http, Journal, Log, Node, Postgres, Shutdown};
 
 /// Stands for a secret.
 pub(super) const MASK: &str = "***";
@@ -22,7 +22,9 @@ pub(super) fn redacted_toml(config: &Config) -> String {
     let emergency = config.emergency.as_ref().map(emergency);
     let emergency = emergency.map(|table| ("emergency", Value::Table(table)));
     let one = |(name, value): (&str, Value)| Table::from_iter([(name.to_owned(), value)]).to_string();
-    let texts: Vec<String> = sections.into_iter().chain(emergency).map(one).collect();
+    let carriers = config.carriers.iter().map(|one| Value::Table(carrier(one))).collect();
+    let carriers = (!config.carriers.is_empty()).then_some(("carrier", Value::Array(carriers)));
+    let texts: Vec<String> = sections.into_iter().chain(emergency).chain(carriers).map(one).collect();
     texts.join("\n")
 }
 
@@ -78,6 +80,29 @@ fn calls(calls: &Calls) -> Table {
 
 fn emergency(emergency: &EmergencyRoute) -> Table {
     table([("trunk", emergency.trunk.to_string().into()), ("caller_id", emergency.caller_id.to_string().into())])
+}
+
+fn carrier(carrier: &Carrier) -> Table {
+    let mut out = table([
+        ("name", carrier.name.clone().into()),
+        ("kind", carrier.kind.as_str().into()),
+        ("url", carrier.url.as_str().into()),
+        ("page_size", i64::from(carrier.page_size).into()),
+    ]);
+    let trunk = carrier.trunk.as_ref().map(ToString::to_string);
+    let secret = carrier.secret.as_ref().map(|_| MASK.to_owned());
+    for (name, value) in [
+        ("account", carrier.account.clone()),
+        ("username", carrier.username.clone()),
+        ("secret", secret),
+        ("organization", carrier.organization.clone()),
+        ("trunk", trunk),
+    ] {
+        if let Some(value) = value {
+            out.insert(name.to_owned(), value.into());
+        }
+    }
+    out
 }
 
 fn http(http: &Http) -> Table {

@@ -62,6 +62,14 @@ uuid_id!(
     AssignmentId
 );
 uuid_id!(
+    /// What calls are made for.
+    CampaignId
+);
+uuid_id!(
+    /// Somebody whom a campaign calls.
+    ContactId
+);
+uuid_id!(
     /// Someone who signs in.
     UserId
 );

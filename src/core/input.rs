@@ -2,7 +2,7 @@
 
 use super::command::CommandKind;
 use super::ids::{
-    AgentId, CallId, ChannelId, ChannelName, EndpointName, NumberId, OrganizationId, RequestId, TrunkName,
+    AgentId, CallId, CampaignId, ChannelId, ChannelName, EndpointName, NumberId, OrganizationId, RequestId, TrunkName,
 };
 use super::number::E164;
 use super::outcome::RefusalReason;
@@ -121,6 +121,8 @@ pub struct Dialled {
     pub emergency: bool,
     /// What emergency services shall see as caller, if the organization has a number of its own for that.
     pub call_back: Option<E164>,
+    /// For which campaign the call is asked for, if for one.
+    pub campaign: Option<CampaignId>,
 }
 
 impl std::fmt::Debug for Dialled {

@@ -132,6 +132,8 @@ pub enum RefusalReason {
     AgentInactive,
     /// The agent's own daily limit is used up.
     AgentDailyLimit,
+    /// The call is for a campaign, and none of the agent's numbers is one of its.
+    CampaignHasNoNumber,
     /// The kind of number (premium, satellite …) is not allowed by name.
     ClassNotAllowed,
     /// None of the agent's numbers may call this country.
@@ -158,9 +160,10 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AgentInactive,
         Self::AgentDailyLimit,
+        Self::CampaignHasNoNumber,
         Self::ClassNotAllowed,
         Self::CountryNotAllowed,
         Self::DailyLimit,
@@ -179,6 +182,7 @@ impl RefusalReason {
         match self {
             Self::AgentInactive => "agent_inactive",
             Self::AgentDailyLimit => "agent_daily_limit",
+            Self::CampaignHasNoNumber => "campaign_has_no_number",
             Self::ClassNotAllowed => "class_not_allowed",
             Self::CountryNotAllowed => "country_not_allowed",
             Self::DailyLimit => "daily_limit",
@@ -198,6 +202,9 @@ impl RefusalReason {
         match self {
             Self::AgentInactive => "This agent is switched off. Please contact your administrator.",
             Self::AgentDailyLimit | Self::DailyLimit => "Daily call limit reached. Please contact your administrator.",
+            Self::CampaignHasNoNumber => {
+                "None of your numbers belongs to this campaign, or it is not active. Please contact your administrator."
+            }
             Self::ClassNotAllowed => "Calls to this kind of number are not allowed.",
             Self::CountryNotAllowed => "Calls to this country are not allowed for your numbers.",
             Self::Draining | Self::NodeUnavailable | Self::StoreUnavailable => {
@@ -222,7 +229,7 @@ impl RefusalReason {
             Self::EmergencyNotPossible => "emergency-not-possible",
             Self::InvalidNumber => "invalid-number",
             Self::NoNumberAssigned => "no-number",
-            Self::NoNumberAvailable => "no-number-available",
+            Self::CampaignHasNoNumber | Self::NoNumberAvailable => "no-number-available",
         }
     }
 
@@ -232,6 +239,7 @@ impl RefusalReason {
             // 403 Forbidden
             Self::AgentInactive
             | Self::AgentDailyLimit
+            | Self::CampaignHasNoNumber
             | Self::ClassNotAllowed
             | Self::CountryNotAllowed
             | Self::DailyLimit

@@ -5,7 +5,7 @@ use super::{Lane, clock};
 use crate::config::Config;
 use crate::core::call::Call;
 use crate::core::ids::{EndpointName, NodeName};
-use crate::core::input::{Dialled, Input, Verdict};
+use crate::core::input::{Admission, Dialled, Input, Verdict};
 use crate::core::number::NumberClass;
 use crate::core::outcome::RefusalReason;
 use crate::numbering::{self, ExtraPrefix};
@@ -100,6 +100,7 @@ impl Admitter {
     /// Always ends in one [`Input::Decided`].
     pub fn admit(&self, call: &Call, endpoint: EndpointName, dialled: Dialled) {
         let record = call.record();
+        let campaign = dialled.campaign;
         let request = AdmitRequest {
             call: call.id,
             endpoint,
@@ -120,19 +121,19 @@ impl Admitter {
         tokio::spawn(async move {
             let began = Instant::now();
             let decided_at = Mutex::new(request.requested_at);
-            let decision = store.admit_telling(
-                &request,
-                |snapshot| {
-                    let at = clock::now();
-                    *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
-                    decide(&request.dialled_raw, &rules, snapshot, at)
-                },
-                |admission| {
-                    let (call, admission) = (request.call, Box::new(admission.clone()));
-                    lane.tell(Input::Chosen { call, admission });
-                },
-            );
-            let answer = store.within(deadline, decision).await;
+            let by_the_rules = |snapshot: &Snapshot| {
+                let at = clock::now();
+                *decided_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+                decide(&request.dialled_raw, &rules, snapshot, at)
+            };
+            let chosen = |admission: &Admission| {
+                let (call, admission) = (request.call, Box::new(admission.clone()));
+                lane.tell(Input::Chosen { call, admission });
+            };
+            let answer = match campaign {
+                None => store.within(deadline, store.admit_telling(&request, by_the_rules, chosen)).await,
+                Some(campaign) => store.within(deadline, store.admit_for(campaign, &request, by_the_rules)).await,
+            };
             crash_point!(K03);
             let at = decided_at.into_inner().unwrap_or_else(PoisonError::into_inner);
             metrics.admission(began.elapsed());

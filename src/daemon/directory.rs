@@ -33,6 +33,6 @@ impl Directory {
             None if !self.is_known => emergency::is_emergency_somewhere(&raw),
             None => EVERYWHERE.contains(&raw.as_str()),
         };
-        Dialled { raw, emergency, call_back: agent.and_then(|agent| agent.emergency_caller_id) }
+        Dialled { raw, emergency, call_back: agent.and_then(|agent| agent.emergency_caller_id), campaign: None }
     }
 }

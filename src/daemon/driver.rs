@@ -24,7 +24,7 @@ use crate::config::{Config, Node};
 use crate::core::command::Answer;
 use crate::core::engine::Engine;
 use crate::core::ids::{CallId, NodeName, RequestId};
-use crate::core::input::Input;
+use crate::core::input::{Dialled, Input};
 use crate::core::outcome::RefusalReason;
 use crate::core::settings::EmergencyRoute;
 use crate::store::Store;
@@ -325,9 +325,10 @@ impl Daemon {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         match ask {
-            Ask::Start { endpoint, raw, answer } => {
+            Ask::Start { endpoint, raw, campaign, answer } => {
                 crash_point!(K01);
-                let (call, dialled) = (CallId(Uuid::now_v7()), self.directory.judge(Some(&endpoint), raw));
+                let call = CallId(Uuid::now_v7());
+                let dialled = Dialled { campaign, ..self.directory.judge(Some(&endpoint), raw) };
                 tracing::info!(%call, %endpoint, emergency = dialled.emergency, "a call was asked for");
                 self.waiting.insert(request, answer);
                 self.step(Input::CallAsked { call, request, endpoint, dialled });

@@ -1,14 +1,22 @@
 //! How the rest of the process talks to the loop.
 
 use crate::core::command::Answer;
-use crate::core::ids::{CallId, EndpointName};
+use crate::core::ids::{CallId, CampaignId, EndpointName};
 use tokio::sync::{mpsc, oneshot};
 
 /// A request to the loop, with the place where its answer goes.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Start { endpoint: EndpointName, raw: String, answer: oneshot::Sender<(CallId, Answer)> },
-    HangUp { call: CallId, answer: oneshot::Sender<(CallId, Answer)> },
+    Start {
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+        answer: oneshot::Sender<(CallId, Answer)>,
+    },
+    HangUp {
+        call: CallId,
+        answer: oneshot::Sender<(CallId, Answer)>,
+    },
 }
 
 /// The door to the loop. Cheap to clone.
@@ -35,9 +43,14 @@ impl Handle {
     ///
     /// # Errors
     /// The loop is full or gone; nothing was begun.
-    pub async fn start(&self, endpoint: EndpointName, raw: String) -> Result<(CallId, Answer), Busy> {
+    pub async fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> Result<(CallId, Answer), Busy> {
         let (answer, answered) = oneshot::channel();
-        self.asks.try_send(Ask::Start { endpoint, raw, answer }).map_err(|_| Busy)?;
+        self.asks.try_send(Ask::Start { endpoint, raw, campaign, answer }).map_err(|_| Busy)?;
         answered.await.map_err(|_| Busy)
     }
 

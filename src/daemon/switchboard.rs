@@ -4,7 +4,7 @@ use super::handle::Busy;
 use super::line::{Line, Open};
 use super::spread::Spread;
 use crate::core::command::Answer;
-use crate::core::ids::{CallId, EndpointName, NodeName};
+use crate::core::ids::{CallId, CampaignId, EndpointName, NodeName};
 use futures::future::join_all;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,13 +47,18 @@ impl Switchboard {
         &self.lines
     }
 
-    /// Asks that an agent be connected with a number. Comes back when it is decided, before any phone rings.
+    /// Asks that an agent be connected with a number, for a campaign or none. Comes back when it is decided, before any phone rings.
     ///
     /// # Errors
     /// Nothing was begun: no node is ours, or its loop is full.
-    pub async fn start(&self, endpoint: EndpointName, raw: String) -> Result<(CallId, Answer), Unserved> {
+    pub async fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> Result<(CallId, Answer), Unserved> {
         let open = self.choose(&endpoint).await?;
-        Ok(open.handle.start(endpoint, raw).await?)
+        Ok(open.handle.start(endpoint, raw, campaign).await?)
     }
 
     /// Asks that a call on a node end.

@@ -7,6 +7,8 @@ mod agents;
 mod audit;
 mod auth;
 mod calls;
+mod campaigns;
+mod carriers;
 mod doors;
 mod extract;
 mod guard;
@@ -27,8 +29,9 @@ pub use problem::Problem;
 pub use router::{api, operations, paths};
 pub use server::serve;
 
+use crate::config::Carrier;
 use crate::core::command::Answer;
-use crate::core::ids::{CallId, EndpointName};
+use crate::core::ids::{CallId, CampaignId, EndpointName};
 use crate::daemon::{Status, Switchboard, Unserved};
 use crate::numbering::ExtraPrefix;
 use crate::store::Store;
@@ -41,16 +44,26 @@ use std::time::Duration;
 
 /// What can be asked of the loop that makes the calls.
 pub trait Calls: Send + Sync + 'static {
-    /// Asks that an agent be connected with a number; answers when it is decided.
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
+    /// Asks that an agent be connected with a number, for a campaign or none; answers when it is decided.
+    fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
 
     /// Asks that a call on a node end.
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>>;
 }
 
 impl Calls for Switchboard {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
-        Box::pin(self.start(endpoint, raw))
+    fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
+        Box::pin(self.start(endpoint, raw, campaign))
     }
 
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>> {
@@ -78,6 +91,8 @@ pub struct AppState {
     pub now: fn() -> Timestamp,
     /// What the settings add to the numbering plans.
     pub extra_prefixes: Arc<[ExtraPrefix]>,
+    /// The carriers that may be asked for numbers.
+    pub carriers: Arc<[Carrier]>,
     /// How much a client may ask.
     pub limits: Limits,
 }

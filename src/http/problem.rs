@@ -280,6 +280,7 @@ impl Problem {
             RefusalReason::StoreUnavailable => Self::unavailable(code, "The database is not available", sentence, 5),
             RefusalReason::AgentInactive
             | RefusalReason::AgentDailyLimit
+            | RefusalReason::CampaignHasNoNumber
             | RefusalReason::ClassNotAllowed
             | RefusalReason::CountryNotAllowed
             | RefusalReason::DailyLimit

@@ -2,7 +2,8 @@
 
 use super::doors::Doors;
 use super::{
-    AppState, Problem, Reach, agents, audit, calls, guard, health, me, metrics, numbers, session, tokens, users,
+    AppState, Problem, Reach, agents, audit, calls, campaigns, carriers, guard, health, me, metrics, numbers, session,
+    tokens, users,
 };
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
@@ -49,11 +50,13 @@ fn tenants() -> Routes {
         .route("/api/v1/calls", get(calls::list::list).post(calls::start::start))
         .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up))
         .with(numbers::routes())
+        .with(carriers::routes())
+        .with(campaigns::routes())
 }
 
 /// What takes long, and has bounds of its own.
 fn long_tenants() -> Routes {
-    Routes::new().with(numbers::long_routes())
+    Routes::new().with(numbers::long_routes()).with(carriers::long_routes()).with(campaigns::long_routes())
 }
 
 /// Every address that belongs to tenants, as it is routed.

@@ -15,6 +15,7 @@ const MAX_COLUMNS: usize = 32;
 #[derive(Debug)]
 pub struct Reader {
     rules: Rules,
+    fields: &'static [Field],
     core: Core,
     /// The fields of the line that is being read, one behind the other.
     text: Vec<u8>,
@@ -70,8 +71,14 @@ impl Place {
 impl Reader {
     /// A reader by these rules.
     pub fn new(rules: Rules) -> Self {
+        Self::of(rules, &Field::ALL)
+    }
+
+    /// A reader of lists that have only these fields; without a header, in this order.
+    pub fn of(rules: Rules, fields: &'static [Field]) -> Self {
         Self {
             rules,
+            fields,
             core: Core::new(),
             text: vec![0; MAX_LINE_BYTES],
             filled: 0,
@@ -175,7 +182,7 @@ impl Reader {
             return Ok(());
         }
         if self.header.is_none() {
-            let (header, named) = header(line, texts)?;
+            let (header, named) = header(line, texts, self.fields)?;
             self.header = Some(header);
             if named {
                 return Ok(());
@@ -184,7 +191,7 @@ impl Reader {
         if texts.iter().all(|text| text.is_empty()) {
             return Ok(());
         }
-        let header = self.header.as_deref().unwrap_or(&Field::ALL);
+        let header = self.header.as_deref().unwrap_or(self.fields);
         if texts.len() > header.len() {
             let message = format!("{} columns where there should be at most {}", texts.len(), header.len());
             lines.push(wrong(line, texts, header.len() + 1, None, message));
@@ -204,17 +211,18 @@ fn wrong(line: u64, texts: &[&str], column: usize, field: Option<&'static str>, 
 }
 
 /// The columns, and whether the line names them: it does if one of them is the number.
-fn header(line: u64, texts: &[&str]) -> Result<(Vec<Field>, bool), Unreadable> {
-    let fields: Vec<Option<Field>> = texts.iter().map(|name| Field::named(name)).collect();
+fn header(line: u64, texts: &[&str], known: &[Field]) -> Result<(Vec<Field>, bool), Unreadable> {
+    let of_these = |field: &Field| known.contains(field);
+    let fields: Vec<Option<Field>> = texts.iter().map(|name| Field::named(name).filter(of_these)).collect();
     if !fields.contains(&Some(Field::Number)) {
-        return Ok((Field::ALL.to_vec(), false));
+        return Ok((known.to_vec(), false));
     }
     let mut header = Vec::new();
     for ((name, field), column) in texts.iter().zip(fields).zip(1..) {
         let unreadable = |message| Unreadable { line, column, message };
         let Some(field) = field else {
             let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-            return Err(unreadable(format!("there is no column {name:?}; the columns are {}", Field::names())));
+            return Err(unreadable(format!("there is no column {name:?}; the columns are {}", Field::names(known))));
         };
         if header.contains(&field) {
             return Err(unreadable(format!("the column {} is there twice", field.as_str())));

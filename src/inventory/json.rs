@@ -44,7 +44,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Rows<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wrapped<'a> {
-    #[serde(borrow, alias = "phoneNumbers", alias = "phone_numbers")]
+    #[serde(borrow, alias = "phoneNumbers", alias = "phone_numbers", alias = "contacts")]
     numbers: Rows<'a>,
 }
 
@@ -80,7 +80,16 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 /// # Errors
 ///
 /// If it is no JSON, or no list of numbers. What is wrong with single numbers is said in their lines.
-pub fn read(bytes: &[u8], rules: &Rules, mut sink: impl FnMut(Line)) -> Result<(), Unreadable> {
+pub fn read(bytes: &[u8], rules: &Rules, sink: impl FnMut(Line)) -> Result<(), Unreadable> {
+    read_of(bytes, rules, &Field::ALL, sink)
+}
+
+/// The same of a list that has only these fields.
+///
+/// # Errors
+///
+/// As there.
+pub fn read_of(bytes: &[u8], rules: &Rules, fields: &[Field], mut sink: impl FnMut(Line)) -> Result<(), Unreadable> {
     let object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let rows = if object {
         serde_json::from_slice::<Wrapped<'_>>(bytes).map(|wrapped| wrapped.numbers)
@@ -90,7 +99,7 @@ pub fn read(bytes: &[u8], rules: &Rules, mut sink: impl FnMut(Line)) -> Result<(
     let mut place = Place { bytes, at: 0, line: 1, begin: 0 };
     for row in rows.map_err(|error| unreadable(&error))?.0 {
         let (line, column) = place.of(row);
-        sink(self::line(rules, row, line, column, &mut place));
+        sink(self::line(rules, fields, row, line, column, &mut place));
     }
     Ok(())
 }
@@ -130,7 +139,7 @@ impl Place<'_> {
     }
 }
 
-fn line(rules: &Rules, row: &RawValue, line: u64, column: u32, place: &mut Place<'_>) -> Line {
+fn line(rules: &Rules, known: &[Field], row: &RawValue, line: u64, column: u32, place: &mut Place<'_>) -> Line {
     let wrong = |line: u64, column, field, message: String| Line {
         line,
         given: String::new(),
@@ -146,8 +155,8 @@ fn line(rules: &Rules, row: &RawValue, line: u64, column: u32, place: &mut Place
     let mut cells: Vec<(Field, String, u32)> = Vec::new();
     for (name, value) in fields {
         let (line, column) = place.of(value);
-        let Some(field) = Field::named(&name) else {
-            let message = format!("there is a field that is not known; the fields are {}", Field::names());
+        let Some(field) = Field::named(&name).filter(|field| known.contains(field)) else {
+            let message = format!("there is a field that is not known; the fields are {}", Field::names(known));
             return wrong(line, column, None, message);
         };
         if cells.iter().any(|(known, ..)| *known == field) {

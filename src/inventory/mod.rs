@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod json;
+pub mod listed;
 pub mod row;
 pub mod words;
 

@@ -80,9 +80,12 @@ impl Field {
         })
     }
 
-    /// All names, for people.
-    pub fn names() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
+    /// What is said about somebody to call, in the order of a list without a header.
+    pub const OF_CONTACTS: [Self; 3] = [Self::Number, Self::Name, Self::Metadata];
+
+    /// Their names, for people.
+    pub fn names(fields: &[Self]) -> String {
+        fields.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 

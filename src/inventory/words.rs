@@ -144,6 +144,13 @@ impl Capabilities {
     }
 }
 
+impl Capabilities {
+    /// Each with whether the number can do it.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.0.iter().map(|(name, can)| (name.as_str(), *can))
+    }
+}
+
 impl FromStr for Capabilities {
     type Err = InvalidWord;
 

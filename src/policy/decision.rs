@@ -93,6 +93,8 @@ pub enum Reason {
         /// The state it is in.
         state: NumberState,
     },
+    /// The call is for a campaign, and this is none of its numbers.
+    NotOfCampaign,
     /// No active trunk can present it.
     NoTrunk,
 }
@@ -104,6 +106,7 @@ impl Reason {
             Self::AssignmentLimit { .. } | Self::NumberLimit { .. } => true,
             Self::ClassNotAllowed { .. }
             | Self::CountryNotAllowed { .. }
+            | Self::NotOfCampaign
             | Self::NumberState { .. }
             | Self::NoTrunk => false,
         }
@@ -118,6 +121,7 @@ impl fmt::Display for Reason {
             Self::CountryNotAllowed { region } => write!(f, "country {region} is not allowed"),
             Self::NumberLimit { used, limit } => write!(f, "used {used} of {limit} calls today by all agents"),
             Self::NumberState { state } => write!(f, "the number is {}", state.as_str()),
+            Self::NotOfCampaign => f.write_str("it is none of the campaign's numbers, or the campaign is not active"),
             Self::NoTrunk => f.write_str("no active trunk can present it"),
         }
     }
@@ -147,6 +151,7 @@ impl Decision {
                 .map(|number| number.daily_limit)
                 .reduce(u32::saturating_add),
             RefusalReason::AgentInactive
+            | RefusalReason::CampaignHasNoNumber
             | RefusalReason::ClassNotAllowed
             | RefusalReason::CountryNotAllowed
             | RefusalReason::Draining

@@ -5,7 +5,8 @@
 //!
 //! 1. An emergency number is recognised before anything else, on the raw digits (`emergency`); no rule below applies to it.
 //! 2. The agent must be active, and within the agent's own daily limit.
-//! 3. Each number assigned to the agent is held against every [rule](rules); none stops at the first reason.
+//! 3. Each number assigned to the agent is held against every [rule](rules); none stops at the first reason. For a campaign,
+//!    it must also be one of the campaign's.
 //! 4. Those left are [ranked](rank): least used today, then longest unused, then by id. An exhausted number was filtered out
 //!    before, so it never hides a free one.
 //! 5. The store takes the first of the ranked numbers that still fits when its row is locked.
@@ -18,7 +19,7 @@ pub mod rules;
 pub mod snapshot;
 
 pub use decision::{Considered, Decision, Reason};
-pub use snapshot::{Agent, Candidate, NumberState, Request, Snapshot};
+pub use snapshot::{Agent, Campaign, Candidate, NumberState, Request, Snapshot};
 
 use crate::core::outcome::RefusalReason;
 
@@ -27,7 +28,7 @@ pub fn choose(snapshot: &Snapshot, request: &Request) -> Decision {
     let mut usable = Vec::new();
     let mut discarded = Vec::new();
     for candidate in &snapshot.candidates {
-        let reasons = rules::against(candidate, request);
+        let reasons = rules::against(candidate, request, snapshot.campaign.as_ref());
         if reasons.is_empty() {
             usable.push(candidate);
         } else {
@@ -57,10 +58,15 @@ fn refusal(agent: &Agent, none_usable: bool, discarded: &[(&Candidate, Vec<Reaso
     if !none_usable {
         return None;
     }
-    let all = |rule: fn(&Reason) -> bool| discarded.iter().all(|(_, reasons)| reasons.iter().any(rule));
-    Some(if discarded.is_empty() {
-        RefusalReason::NoNumberAssigned
-    } else if discarded.iter().any(|(_, reasons)| reasons.iter().all(Reason::is_limit)) {
+    if discarded.is_empty() {
+        return Some(RefusalReason::NoNumberAssigned);
+    }
+    // what is wrong with numbers of no concern is of no concern
+    let weighed = || discarded.iter().filter(|(_, reasons)| !reasons.contains(&Reason::NotOfCampaign));
+    let all = |rule: fn(&Reason) -> bool| weighed().all(|(_, reasons)| reasons.iter().any(rule));
+    Some(if weighed().next().is_none() {
+        RefusalReason::CampaignHasNoNumber
+    } else if weighed().any(|(_, reasons)| reasons.iter().all(Reason::is_limit)) {
         // tomorrow it would be allowed: that is what the agent needs to know
         RefusalReason::DailyLimit
     } else if all(|reason| matches!(reason, Reason::ClassNotAllowed { .. })) {

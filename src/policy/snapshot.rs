@@ -1,6 +1,6 @@
 //! The facts a decision needs, as plain data.
 
-use crate::core::ids::{AgentId, AssignmentId, EndpointName, NumberId, OrganizationId, TrunkName};
+use crate::core::ids::{AgentId, AssignmentId, CampaignId, EndpointName, NumberId, OrganizationId, TrunkName};
 use crate::core::number::{E164, NumberClass, RegionCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,17 @@ pub struct Snapshot {
     pub agent: Agent,
     /// The numbers assigned to the agent.
     pub candidates: Vec<Candidate>,
+    /// The campaign that the call is for, if it is for one.
+    pub campaign: Option<Campaign>,
+}
+
+/// What a call is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Campaign {
+    /// Which.
+    pub id: CampaignId,
+    /// Its numbers; none while no calls are made for it.
+    pub numbers: BTreeSet<NumberId>,
 }
 
 /// Who wants to call.

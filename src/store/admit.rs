@@ -24,9 +24,9 @@ use super::doubt::was_lost;
 use super::leases::Fence;
 use super::reserve::Reservation;
 use super::snapshot::{Read, read};
-use super::{Store, StoreError, reserve, snapshot};
+use super::{Store, StoreError, campaigns, reserve, snapshot};
 use crate::core::fact::Origin;
-use crate::core::ids::{CallId, ChannelId, EndpointName, NodeName};
+use crate::core::ids::{CallId, CampaignId, ChannelId, EndpointName, NodeName};
 use crate::core::input::Admission;
 use crate::core::outcome::RefusalReason;
 use crate::policy::{Decision, Request, Snapshot};
@@ -136,7 +136,7 @@ impl Store {
         request: &AdmitRequest,
         decide: impl Fn(&Snapshot) -> Decided + Send + Sync,
     ) -> Result<Admitted, StoreError> {
-        self.admit_telling(request, decide, |_| ()).await
+        self.admit_in(request, None, decide, |_| ()).await
     }
 
     /// The same, and tells what was chosen while the reservation is still on its way. What is reserved in the end may be
@@ -151,15 +151,26 @@ impl Store {
         decide: impl Fn(&Snapshot) -> Decided + Send + Sync,
         chosen: impl Fn(&Admission) + Send + Sync,
     ) -> Result<Admitted, StoreError> {
+        self.admit_in(request, None, decide, chosen).await
+    }
+
+    /// The same for a campaign, which goes the careful way only; or for none.
+    pub(super) async fn admit_in(
+        &self,
+        request: &AdmitRequest,
+        campaign: Option<CampaignId>,
+        decide: impl Fn(&Snapshot) -> Decided + Send + Sync,
+        chosen: impl Fn(&Admission) + Send + Sync,
+    ) -> Result<Admitted, StoreError> {
         let mut stumbles = 0;
         let mut rounds = 0;
-        let mut remembered = self.remembered(request, &decide);
+        let mut remembered = if campaign.is_none() { self.remembered(request, &decide) } else { None };
         loop {
             let was_remembered = remembered.is_some();
             let round = match (remembered.take(), rounds) {
                 (Some(plan), _) => self.remembered_round(request, plan, &chosen).await,
-                (None, 0) => self.quick_round(request, &decide, &chosen).await,
-                (None, _) => self.careful_round(request, &decide).await,
+                (None, 0) if campaign.is_none() => self.quick_round(request, &decide, &chosen).await,
+                (None, _) => self.careful_round(request, &decide, campaign).await,
             };
             match round {
                 Ok(Round::Done(admitted)) => return Ok(admitted),
@@ -196,22 +207,6 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         let read = read(&mut connection, endpoint).await?;
         Ok(read.map(|read| decide(&read.snapshot)))
-    }
-
-    /// Reads what the next call of this agent will probably be decided by, so that it need not be read then.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be asked.
-    pub async fn remember(&self, endpoint: &EndpointName) -> Result<(), StoreError> {
-        if self.memory.has(endpoint) {
-            return Ok(());
-        }
-        let mut connection = self.pool.acquire().await?;
-        if let Some(read) = read(&mut connection, endpoint).await? {
-            self.memory.keep(endpoint.clone(), read);
-        }
-        Ok(())
     }
 
     /// What would be decided by what the agent's last call left behind; none unless the call would be admitted. A refusal
@@ -278,12 +273,17 @@ impl Store {
         &self,
         request: &AdmitRequest,
         decide: &(impl Fn(&Snapshot) -> Decided + Send + Sync),
+        campaign: Option<CampaignId>,
     ) -> Result<Round, Failure> {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, &request.endpoint).await?;
         let round = match read(&mut transaction, &request.endpoint).await? {
             None => not_an_agent(&mut transaction, request, self.fence.as_ref()).await?,
-            Some(read) => {
+            Some(mut read) => {
+                if let Some(id) = campaign {
+                    let organization = read.snapshot.agent.organization;
+                    read.snapshot.campaign = Some(campaigns::of_call(&mut transaction, organization, id).await?);
+                }
                 let decided = decide(&read.snapshot);
                 carry_out(&mut transaction, request, read, &decided, None, |_| (), self.fence.as_ref()).await?.0
             }
@@ -294,6 +294,9 @@ impl Store {
                 transaction.rollback().await?;
                 return Ok(round);
             }
+        }
+        if let Some(id) = campaign {
+            campaigns::note(&mut transaction, request.call, id).await?;
         }
         crash_point!(K02);
         match transaction.commit().await {

@@ -5,7 +5,9 @@ pub use super::writes::{CallWrite, EnterRequest};
 use super::columns::{maybe_code, maybe_time};
 use super::{Store, StoreError, reserve};
 use crate::core::fact::{Fact, Leg, Origin, Party};
-use crate::core::ids::{AgentId, AssignmentId, CallId, ChannelId, EndpointName, NodeName, NumberId, OrganizationId};
+use crate::core::ids::{
+    AgentId, AssignmentId, CallId, CampaignId, ChannelId, EndpointName, NodeName, NumberId, OrganizationId,
+};
 use crate::core::input::Admission;
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
@@ -53,6 +55,10 @@ pub struct CallRow {
     pub number_id: Option<NumberId>,
     /// By which assignment.
     pub assignment_id: Option<AssignmentId>,
+    /// For which campaign.
+    pub campaign_id: Option<CampaignId>,
+    /// The campaign's name.
+    pub campaign: Option<String>,
     /// By which trunk.
     pub trunk: Option<String>,
     /// What was dialled; none if it was erased.
@@ -121,6 +127,8 @@ impl FromRow<'_, PgRow> for CallRow {
             node: row.try_get("node")?,
             number_id: row.try_get("number_id")?,
             assignment_id: row.try_get("assignment_id")?,
+            campaign_id: row.try_get("campaign_id")?,
+            campaign: row.try_get("campaign")?,
             trunk: row.try_get("trunk")?,
             dialled: row.try_get("dialled")?,
             destination: row.try_get("destination")?,
@@ -174,11 +182,13 @@ pub struct CallFilter {
 macro_rules! call_rows {
     ($rest:literal) => {
         concat!(
-            "SELECT c.*, n.dialled, n.destination, n.presented, o.slug AS organization, g.name AS agent
+            "SELECT c.*, n.dialled, n.destination, n.presented, o.slug AS organization, g.name AS agent,
+                k.name AS campaign
              FROM calls c
              LEFT JOIN call_numbers n ON n.call_id = c.id
              LEFT JOIN organizations o ON o.id = c.organization_id
-             LEFT JOIN agents g ON g.id = c.agent_id ",
+             LEFT JOIN agents g ON g.id = c.agent_id
+             LEFT JOIN campaigns k ON k.id = c.campaign_id ",
             $rest
         )
     };

@@ -1,10 +1,11 @@
 //! How our words are read from columns.
 
+use super::campaigns::CampaignStatus;
 use crate::access::Role;
 use crate::core::fact::{Leg, Origin, Party};
 use crate::core::ids::{
-    AgentId, AssignmentId, CallId, ChannelId, EndpointName, NodeName, NumberId, OrganizationId, TokenId, TrunkName,
-    UserId,
+    AgentId, AssignmentId, CallId, CampaignId, ChannelId, ContactId, EndpointName, NodeName, NumberId, OrganizationId,
+    TokenId, TrunkName, UserId,
 };
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
@@ -45,6 +46,7 @@ macro_rules! words {
 }
 
 words!(
+    CampaignStatus,
     ChannelId,
     Disposition,
     E164,
@@ -78,7 +80,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(AgentId, AssignmentId, CallId, NumberId, OrganizationId, TokenId, UserId);
+ids!(AgentId, AssignmentId, CallId, CampaignId, ContactId, NumberId, OrganizationId, TokenId, UserId);
 
 /// A point in time that is always there.
 pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {

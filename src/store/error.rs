@@ -205,7 +205,9 @@ fn sentence(constraint: &str) -> Option<&'static str> {
         "assignment_agent_is_of_the_same_organization" | "token_agent_is_of_the_same_organization" => {
             "there is no such agent in the organization"
         }
-        "assignment_number_is_of_the_same_organization" => "the number is not the organization's",
+        "assignment_number_is_of_the_same_organization" | "linked_number_is_of_the_same_organization" => {
+            "the number is not the organization's"
+        }
         "assignment_daily_limit_is_1_to_1000" => "the daily limit of an assignment is 1 to 1000",
         "agent_daily_limit_is_1_to_100000" | "number_daily_limit_is_1_to_100000" => "the daily limit is 1 to 100000",
         "allowed_countries_are_two_capital_letters_each" => {
@@ -215,6 +217,8 @@ fn sentence(constraint: &str) -> Option<&'static str> {
         "trunk_is_not_an_endpoint" => "an agent has that endpoint; a trunk must not",
         "time_zone_is_an_iana_name" => "the time zone must be an IANA name such as America/New_York",
         "organization_has_one_primary_number" => "the organization has a primary number already",
+        "campaign_name_is_unique_in_organization" => "the organization has a campaign of that name already",
+        "contact_is_once_in_a_campaign" => "the campaign has this contact already",
         "users_email_is_unique" => "there is a user with that address already",
         "email_has_an_at_sign" => "an address looks like alice@example.org",
         "agent_token_has_an_agent" => "an agent's token needs the agent it is for",

@@ -4,7 +4,8 @@
 //! anything differs ([`reserve`](super::reserve)). So a memory that is out of date costs a call a round trip, and nobody a
 //! wrong decision. An agent's entry is taken out while it is used: two calls of one agent at a time do not share one.
 
-use super::snapshot::Read;
+use super::snapshot::{Read, read};
+use super::{Store, StoreError};
 use crate::core::ids::EndpointName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,5 +59,23 @@ impl Memory {
     /// Whether something is remembered.
     pub fn has(&self, endpoint: &EndpointName) -> bool {
         self.lock().reads.contains_key(endpoint)
+    }
+}
+
+impl Store {
+    /// Reads what the next call of this agent will probably be decided by, so that it need not be read then.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be asked.
+    pub async fn remember(&self, endpoint: &EndpointName) -> Result<(), StoreError> {
+        if self.memory.has(endpoint) {
+            return Ok(());
+        }
+        let mut connection = self.pool.acquire().await?;
+        if let Some(read) = read(&mut connection, endpoint).await? {
+            self.memory.keep(endpoint.clone(), read);
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::core::ids::OrganizationId;
 use sqlx::{Acquire, PgConnection};
 
 /// Those that are twice in the list: the first counts.
-const DOUBLES: &str = "
+pub(super) const DOUBLES: &str = "
     UPDATE number_upload_rows r SET result = 'skipped', message = 'the same as line ' || f.line
     FROM (SELECT place, first_value(line) OVER w AS line, row_number() OVER w AS nth FROM number_upload_rows
         WHERE upload_id = $1 AND result = 'ready' WINDOW w AS (PARTITION BY e164 ORDER BY place)) f
@@ -86,7 +86,7 @@ fn gone(upload: UploadId) -> StoreError {
     StoreError::NotFound { what: "list", key: upload.0.to_string() }
 }
 
-async fn wrong(connection: &mut PgConnection, upload: UploadId) -> Result<i64, StoreError> {
+pub(super) async fn wrong(connection: &mut PgConnection, upload: UploadId) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("SELECT count(*) FROM number_upload_rows WHERE upload_id = $1 AND result = 'error'")
         .bind(upload.0)
         .fetch_one(connection)

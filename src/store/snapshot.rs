@@ -124,7 +124,7 @@ pub(super) async fn read(connection: &mut PgConnection, endpoint: &EndpointName)
                 candidates.push(candidate);
             }
         }
-        let snapshot = Snapshot { agent, candidates };
+        let snapshot = Snapshot { agent, candidates, campaign: None };
         let agent_last_used_at = first.try_get("agent_last_used_at")?;
         let agent_version = first.try_get("agent_version")?;
         Ok(Read { day: first.try_get("day")?, snapshot, agent_last_used_at, agent_version, versions })

@@ -97,6 +97,11 @@ impl Floor {
         self.file("cordboard.toml", &text.replace("{url}", &self.url()).replace("{journal}", &journal));
     }
 
+    /// With this behind the usual settings.
+    pub fn add_settings(&self, more: &str) {
+        self.settings(&format!("{SETTINGS}{more}"));
+    }
+
     pub fn file(&self, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
         let path = self.directory.join(name);

@@ -67,7 +67,10 @@ trunk = "carrier-a"
 fn what_is_shown_can_be_read_again_and_is_complete() {
     let shown = config(&[("CORDBOARD__HTTP__METRICS_LISTEN", "127.0.0.1:9180")]).redacted_toml();
     assert_eq!(good(read(&shown)).config.redacted_toml(), shown);
-    for key in keys().iter().filter(|key| !key.ends_with("_file") && !key.contains("extra_prefixes.")) {
+    for key in keys()
+        .iter()
+        .filter(|key| !key.ends_with("_file") && !key.contains("extra_prefixes.") && !key.starts_with("carrier."))
+    {
         let (_, name) = key.rsplit_once('.').expect("a section");
         assert!(shown.contains(&format!("{name} = ")), "{key} is not shown");
     }

@@ -1,5 +1,6 @@
 //! The settings, from the outside.
 
+mod carriers;
 mod environment;
 mod in_force;
 mod sample;

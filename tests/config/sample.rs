@@ -65,11 +65,15 @@ fn the_sample_shows_every_setting_and_no_other() {
 #[test]
 fn what_the_sample_comments_out_is_the_default_or_a_valid_example() {
     let text = uncommented();
-    let keep = |line: &&str| !line.starts_with("url_file") && !line.starts_with("password_file");
+    let keep = |line: &&str| {
+        !line.starts_with("url_file") && !line.starts_with("password_file") && !line.starts_with("secret_file")
+    };
     let text = text.lines().filter(keep).collect::<Vec<_>>().join("\n");
     let shown = crate::good(crate::read(&text)).config;
     let mut defaults = crate::good(crate::read(crate::LEAST)).config;
     assert_eq!(shown.calls.extra_prefixes.len(), 1);
+    assert_eq!(shown.carriers.len(), 1);
+    defaults.carriers.clone_from(&shown.carriers);
     assert!(shown.http.metrics_listen.is_some());
     defaults.calls.extra_prefixes.clone_from(&shown.calls.extra_prefixes);
     defaults.http.metrics_listen = shown.http.metrics_listen;

@@ -1,8 +1,8 @@
 //! Every address of the router × every method it takes × every role × what is one's own, a colleague's, and another tenant's.
 //! The addresses come from the router and the methods from its answers, so that what is added without a line here fails.
 
-use crate::matrix_numbers;
 use crate::support::{CUSTOMER, Floor, Mode, Reply, Tenant};
+use crate::{matrix_carriers, matrix_numbers};
 use axum::body::Body;
 use axum::http::{Method, Request};
 use cordboard::access::{Action, Reach, Role, reach};
@@ -64,7 +64,7 @@ pub type Line = (&'static str, String, Rule, Ask);
 /// The table. What names nothing of anybody's (lists, additions) gives the same for all tenants.
 fn table() -> Vec<Line> {
     let own = own_lines().into_iter().map(|(method, path, rule, ask)| (method, path.to_owned(), rule, ask));
-    own.chain(matrix_numbers::lines()).collect()
+    own.chain(matrix_carriers::lines()).chain(matrix_numbers::lines()).collect()
 }
 
 fn own_lines() -> Vec<(&'static str, &'static str, Rule, Ask)> {
@@ -164,6 +164,7 @@ fn new_token(tenant: &Tenant, role: Role, token: &str) -> NewToken {
 
 async fn things(floor: &Floor, tenant: &Tenant) -> Things {
     floor.set(Mode::Decide);
+    matrix_carriers::furnish(floor, tenant).await;
     let email = format!("{}@example.org", tenant.agent.endpoint);
     let new = NewUser { organization: tenant.id, email, name: String::new(), role: Role::Agent, password_hash: None };
     let user = floor.store.add_user(&new).await.expect("a user");
@@ -186,7 +187,7 @@ async fn every_address_and_method_is_in_the_table_and_nothing_else() {
     let floor = Floor::new().await;
     let mut routed = BTreeSet::new();
     for path in http::paths() {
-        let some = ["{id}", "{agent}", "{number}", "{upload}"]
+        let some = ["{id}", "{agent}", "{number}", "{upload}", "{contact}"]
             .iter()
             .fold(path.to_owned(), |path, part| path.replace(part, "x"));
         let reply = send(&floor, "TRACE", &some, None, None).await;

@@ -105,6 +105,7 @@ async fn every_refusal_has_its_status() {
             }
             RefusalReason::AgentInactive
             | RefusalReason::AgentDailyLimit
+            | RefusalReason::CampaignHasNoNumber
             | RefusalReason::ClassNotAllowed
             | RefusalReason::CountryNotAllowed
             | RefusalReason::DailyLimit

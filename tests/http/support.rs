@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use cordboard::core::command::Answer;
 use cordboard::core::fact::{Fact, Origin};
-use cordboard::core::ids::{CallId, EndpointName, OrganizationId};
+use cordboard::core::ids::{CallId, CampaignId, EndpointName, OrganizationId};
 use cordboard::core::outcome::RefusalReason;
 use cordboard::core::record::Record;
 use cordboard::daemon::{self, Busy, Rules, Status, Unserved};
@@ -61,7 +61,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    async fn decide(&self, endpoint: EndpointName, raw: String) -> (CallId, Answer) {
+    async fn decide(&self, endpoint: EndpointName, raw: String, campaign: Option<CampaignId>) -> (CallId, Answer) {
         let call = CallId(Uuid::now_v7());
         let request = AdmitRequest {
             call,
@@ -73,7 +73,11 @@ impl Stand {
             node: "pbx1".parse().expect("a node"),
         };
         let decide = |snapshot: &_| daemon::decide(&raw, &Rules::default(), snapshot, Timestamp::now());
-        let answer = match self.store.admit(&request, decide).await {
+        let admitted = match campaign {
+            None => self.store.admit(&request, decide).await,
+            Some(campaign) => self.store.admit_for(campaign, &request, decide).await,
+        };
+        let answer = match admitted {
             Ok(Admitted::Admitted(_)) => Answer::Admitted,
             Ok(Admitted::Refused { reason, .. }) => Answer::Refused(reason),
             Ok(Admitted::Emergency) => Answer::Refused(RefusalReason::EmergencyNotPossible),
@@ -88,11 +92,16 @@ impl Stand {
 }
 
 impl Calls for Stand {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
+    fn start(
+        &self,
+        endpoint: EndpointName,
+        raw: String,
+        campaign: Option<CampaignId>,
+    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
         self.started.lock().expect("lock").push((endpoint.clone(), raw.clone()));
         Box::pin(async move {
             match self.mode() {
-                Mode::Decide => Ok(self.decide(endpoint, raw).await),
+                Mode::Decide => Ok(self.decide(endpoint, raw, campaign).await),
                 Mode::Say(answer) => Ok((CallId(Uuid::nil()), answer)),
                 Mode::Busy => Err(Busy.into()),
                 Mode::Elsewhere => Err(elsewhere("pbx2")),
@@ -260,6 +269,7 @@ impl Floor {
             extra: Arc::new(|text| http::metrics::counter(text, "test_extra", "From elsewhere", 7)),
             now: Timestamp::now,
             extra_prefixes: Arc::from([]),
+            carriers: Arc::from([]),
             limits,
         };
         Self { router: http::api(state.clone(), reach), store, stand, status, state }

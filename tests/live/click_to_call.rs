@@ -13,9 +13,9 @@ use std::time::Duration;
 
 const TOKEN: &str = "the-token-of-a-program";
 const OURS: &str = "+12025550150";
-const CUSTOMER: &str = "+14155550101";
+pub const CUSTOMER: &str = "+14155550101";
 
-async fn api(floor: &Floor, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+pub async fn api(floor: &Floor, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
     sqlx::query(
         "INSERT INTO api_tokens (organization_id, name, sha256) SELECT id, 'live', $1 FROM organizations
          ON CONFLICT DO NOTHING",

@@ -11,6 +11,7 @@ mod rewriter;
 mod servers;
 
 mod accounts;
+mod campaigns;
 mod click_to_call;
 mod controls;
 mod doctor;

@@ -54,7 +54,7 @@ impl World {
                 {
                     self.calls[plan] = Some(call);
                 }
-                let dialled = Dialled { raw, emergency: false, call_back: None };
+                let dialled = Dialled { raw, emergency: false, call_back: None, campaign: None };
                 self.step(Input::AgentDialled { call, channel, name, dialled, at });
             }
             Some(_) | None => {}
@@ -81,7 +81,7 @@ impl World {
         }
         let call = self.fresh_call();
         self.calls[index] = Some(call);
-        let dialled = Dialled { raw: plan.customer_number.clone(), emergency: false, call_back: None };
+        let dialled = Dialled { raw: plan.customer_number.clone(), emergency: false, call_back: None, campaign: None };
         let endpoint = plan.endpoint.parse().expect("an endpoint");
         self.step(Input::CallAsked { call, request: RequestId(index as u64), endpoint, dialled });
     }

@@ -154,8 +154,11 @@ impl Call {
     /// A call of before a restart of the daemon.
     pub(in crate::core) fn restored(id: CallId, record: Record, admission: Option<Box<Admission>>) -> Self {
         let endpoint = admission.as_ref().map(|admission| admission.endpoint.clone());
-        let mut call =
-            Self::empty(id, Dialled { raw: String::new(), emergency: record.emergency, call_back: None }, endpoint);
+        let mut call = Self::empty(
+            id,
+            Dialled { raw: String::new(), emergency: record.emergency, call_back: None, campaign: None },
+            endpoint,
+        );
         call.customer = match (record.decided_at, record.customer_dialled_at, record.invite_sent_at) {
             (None, _, _) => CustomerOrder::None,
             // Its end was heard, and brought a cause.

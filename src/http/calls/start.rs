@@ -3,12 +3,12 @@
 use super::view::{CallState, location};
 use crate::access::Action;
 use crate::core::command::Answer;
-use crate::core::ids::{AgentId, CallId, EndpointName};
+use crate::core::ids::{AgentId, CallId, CampaignId, EndpointName};
 use crate::core::number::E164;
 use crate::core::outcome::RefusalReason;
 use crate::http::auth::Caller;
 use crate::http::extract::{Body, Form};
-use crate::http::{AppState, Problem, agents};
+use crate::http::{AppState, Problem, agents, campaigns};
 use crate::store::calls::{self, CallRow};
 use axum::Json;
 use axum::extract::State;
@@ -27,10 +27,14 @@ pub(in crate::http) struct Request {
     agent: String,
     /// As a person would dial it.
     to: String,
+    /// For which campaign: id or name. Then it is made from one of the campaign's numbers.
+    #[serde(alias = "campaignId")]
+    campaign: Option<String>,
 }
 
 impl Form for Request {
-    const FORM: &'static str = r#"{"agent": "<endpoint or id>", "to": "<phone number>"}"#;
+    const FORM: &'static str =
+        r#"{"agent": "<endpoint or id>", "to": "<phone number>", "campaign": "<id or name, if it is for one>"}"#;
 }
 
 /// The call that was started.
@@ -44,6 +48,8 @@ struct Started {
     agent_name: String,
     from: Option<E164>,
     to: Option<E164>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    campaign_id: Option<CampaignId>,
 }
 
 pub(in crate::http) async fn start(
@@ -53,12 +59,20 @@ pub(in crate::http) async fn start(
 ) -> Result<Response, Problem> {
     let sight = caller.may(Action::CallsStart)?;
     // No connection is held while the loop is asked.
-    let agent = agents::find(&mut caller.begin(&state).await?, &caller, sight, &request.agent).await?;
+    let (agent, campaign) = {
+        let mut transaction = caller.begin(&state).await?;
+        let agent = agents::find(&mut transaction, &caller, sight, &request.agent).await?;
+        let campaign = match &request.campaign {
+            Some(key) => Some(campaigns::open(&mut transaction, &caller, key).await?),
+            None => None,
+        };
+        (agent, campaign)
+    };
     let length = request.to.chars().count();
     if !(1..=LONGEST).contains(&length) || request.to.chars().any(char::is_control) {
         return Err(Problem::invalid_number());
     }
-    let (call, answer) = state.calls.start(agent.endpoint.clone(), request.to).await?;
+    let (call, answer) = state.calls.start(agent.endpoint.clone(), request.to, campaign).await?;
     match answer {
         Answer::Admitted => {
             // The call is on its way whether or not its row can be read.
@@ -71,6 +85,7 @@ pub(in crate::http) async fn start(
                 agent_name: agent.name,
                 from: row.as_ref().and_then(|row| row.presented),
                 to: row.as_ref().and_then(|row| row.destination),
+                campaign_id: campaign,
             };
             Ok((StatusCode::CREATED, [(LOCATION, location(call))], Json(started)).into_response())
         }

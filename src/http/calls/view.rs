@@ -1,7 +1,7 @@
 //! Calls as tenants see them. What is added to a row of the store is not shown until it is added here.
 
 use crate::core::fact::{Fact, Leg, Origin, Party};
-use crate::core::ids::{AgentId, AssignmentId, CallId, ChannelId, EndpointName, NumberId};
+use crate::core::ids::{AgentId, AssignmentId, CallId, CampaignId, ChannelId, EndpointName, NumberId};
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
 use crate::core::record::Quota;
@@ -71,6 +71,9 @@ pub(super) struct CallView {
     dialled: Option<String>,
     number_id: Option<NumberId>,
     assignment_id: Option<AssignmentId>,
+    campaign_id: Option<CampaignId>,
+    /// The campaign's name.
+    campaign: Option<String>,
     region: Option<RegionCode>,
     class: Option<NumberClass>,
     day: Option<jiff::civil::Date>,
@@ -109,6 +112,8 @@ impl From<CallRow> for CallView {
             dialled: row.dialled,
             number_id: row.number_id,
             assignment_id: row.assignment_id,
+            campaign_id: row.campaign_id,
+            campaign: row.campaign,
             region: row.region,
             class: row.class,
             day: row.day,

@@ -10,7 +10,7 @@ use crate::core::ids::NumberId;
 use crate::core::number::{E164, RegionCode};
 use crate::http::auth::{Caller, Sight};
 use crate::http::extract::{Body, Form};
-use crate::http::{AppState, Problem};
+use crate::http::{AppState, Problem, campaigns};
 use crate::store::inventory::{self, Edit, NumberKey};
 use crate::store::numbers::NumberRow;
 use crate::store::{Transaction, assignments, savepoint};
@@ -99,6 +99,7 @@ pub(in crate::http) async fn bulk(
         return Err(Problem::wrong_body(Request::FORM, 1, 1));
     }
     let all_or_nothing = request.all_or_nothing;
+    let campaign = request.set.as_ref().map(|set| set.campaign_id.clone()).unwrap_or_default();
     let edit = request.set.map(Changes::split);
     let mut transaction = caller.begin(&state).await?;
     let (mut rows, mut found) = (Vec::new(), Vec::new());
@@ -128,7 +129,11 @@ pub(in crate::http) async fn bulk(
     found.sort_by_key(|(_, number)| number.id);
     for (index, number) in found {
         savepoint::set(&mut transaction).await?;
-        match work.perform(&mut transaction, &caller, &number, edit.as_ref()).await {
+        let done = match work.perform(&mut transaction, &caller, &number, edit.as_ref()).await {
+            Ok(()) => campaigns::link_only(&mut transaction, &caller, number.id, &campaign).await,
+            Err(problem) => Err(problem),
+        };
+        match done {
             Ok(()) => {
                 savepoint::keep(&mut transaction).await?;
                 rows[index].result = Fate::Done;

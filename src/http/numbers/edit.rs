@@ -8,7 +8,7 @@ use crate::core::ids::TrunkName;
 use crate::core::number::RegionCode;
 use crate::http::auth::{Caller, Sight};
 use crate::http::extract::{Body, Form};
-use crate::http::{AppState, Problem};
+use crate::http::{AppState, Problem, campaigns};
 use crate::inventory::{Capabilities, Entry, Label, Metadata, NumberKind, Provider, ProviderId, Set};
 use crate::numbering;
 use crate::policy::NumberState;
@@ -119,11 +119,14 @@ pub(in crate::http) struct Changes {
     trunk: Set<TrunkName>,
     is_primary: Option<bool>,
     is_active: Option<bool>,
+    /// Id or name of the only campaign that it is to be of.
+    #[serde(alias = "campaign")]
+    pub(super) campaign_id: Set<String>,
 }
 
 impl Form for Changes {
     const FORM: &'static str = r#"{"friendlyName": …, "type": …, "provider": …, "providerId": …, "capabilities": {…},
-        "metadata": {…}, "dailyLimit": …, "trunk": …, "isPrimary": …, "isActive": …}, only what is to be changed"#;
+        "metadata": {…}, "dailyLimit": …, "trunk": …, "isPrimary": …, "isActive": …, "campaignId": …}, only what is to be changed"#;
 }
 
 impl Changes {
@@ -155,6 +158,7 @@ pub(in crate::http) async fn edit(
     let wanted = if_match(&headers)?;
     let mut transaction = caller.begin(&state).await?;
     let row = find(&mut transaction, &caller, sight, key).await?;
+    let campaign = changes.campaign_id.clone();
     let (edit, active) = changes.split();
     let edited = inventory::edit(&mut transaction, caller.organization, row.id, &edit, wanted).await;
     let mut row = match edited {
@@ -167,6 +171,7 @@ pub(in crate::http) async fn edit(
         super::acts::switch(&mut transaction, &caller, &row, active).await?;
         row = inventory::one(&mut transaction, caller.organization, NumberKey::Id(row.id)).await?;
     }
+    campaigns::link_only(&mut transaction, &caller, row.id, &campaign).await?;
     let tag = etag(row.version);
     let shown: NumberView = view(&mut transaction, Sight::All, row).await?;
     transaction.commit().await?;

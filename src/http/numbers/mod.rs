@@ -8,7 +8,7 @@ mod edit;
 mod export;
 mod list;
 mod pool;
-mod upload;
+pub(super) mod upload;
 mod view;
 
 use super::auth::{Caller, Sight};
@@ -80,7 +80,7 @@ pub(super) fn long_bounds() -> Bounds {
 }
 
 /// The number that the address names: by its id, or by itself, with or without `+`. What is neither is no number of anybody's.
-pub(in crate::http) struct NumberPath(NumberKey);
+pub(in crate::http) struct NumberPath(pub NumberKey);
 
 impl FromRequestParts<AppState> for NumberPath {
     type Rejection = Problem;
@@ -93,7 +93,7 @@ impl FromRequestParts<AppState> for NumberPath {
 }
 
 /// A number as a program names it.
-fn key(text: &str) -> Option<NumberKey> {
+pub(super) fn key(text: &str) -> Option<NumberKey> {
     if let Ok(id) = text.parse::<NumberId>() {
         return Some(NumberKey::Id(id));
     }
@@ -122,7 +122,7 @@ async fn find(
 }
 
 /// By what numbers of this organization are read.
-async fn rules(state: &AppState, transaction: &mut Transaction, caller: &Caller) -> Result<Rules, Problem> {
+pub(super) async fn rules(state: &AppState, transaction: &mut Transaction, caller: &Caller) -> Result<Rules, Problem> {
     let organization = organizations::by_id(transaction, caller.organization).await?;
     let trunks = trunks::names(transaction).await?;
     Ok(Rules { country: Some(organization.country), trunks, extra: state.extra_prefixes.to_vec() })

@@ -7,7 +7,8 @@ use crate::access::Action;
 use crate::http::auth::Caller;
 use crate::http::extract::{Form, Params};
 use crate::http::{AppState, Problem};
-use crate::inventory::{Line, Rules, Unreadable, csv, json};
+use crate::inventory::{Field, Line, Rules, Unreadable, csv, json};
+use crate::store::Transaction;
 use crate::store::uploads::{self, Mode, Outcome, UploadId, UploadRow};
 use axum::Json;
 use axum::body::{Body, HttpBody as _};
@@ -52,7 +53,7 @@ pub(in crate::http) struct How {
 }
 
 impl How {
-    fn mode(self) -> Mode {
+    pub fn mode(self) -> Mode {
         match self.on_error {
             OnError::Refuse => Mode::AllOrNothing,
             OnError::Skip => Mode::SkipWrong,
@@ -90,34 +91,56 @@ pub(in crate::http) async fn upload(
     request: Request,
 ) -> Result<Json<Report>, Problem> {
     caller.may(Action::NumbersManage)?;
+    let rules = rules(&state, &mut caller.begin(&state).await?, &caller).await?;
+    let (upload, staged) = receive(&state, &caller, request, rules, &Field::ALL).await?;
+    let mut transaction = caller.begin(&state).await?;
+    let outcome = uploads::settle(&mut transaction, upload, Some(caller.organization), how.mode()).await?;
+    told(transaction, upload, outcome, staged).await
+}
+
+/// Takes a list of such lines in and writes it down beside the inventory, line by line. Tells how many there are.
+pub(in crate::http) async fn receive(
+    state: &AppState,
+    caller: &Caller,
+    request: Request,
+    rules: Rules,
+    fields: &'static [Field],
+) -> Result<(UploadId, usize), Problem> {
     let kind = kind(request.headers())?;
     let limit = if kind == Kind::Csv { MAX_BYTES } else { MAX_JSON_BYTES };
     if request.body().size_hint().lower() > limit as u64 {
         return Err(Problem::too_large(limit));
     }
-    let mut transaction = caller.begin(&state).await?;
-    let rules = rules(&state, &mut transaction, &caller).await?;
+    let mut transaction = caller.begin(state).await?;
     let upload = uploads::begin(&mut transaction, Some(caller.organization)).await?;
     transaction.commit().await?;
-    let mut list = List { state: &state, caller: &caller, upload, staged: 0 };
+    let mut list = List { state, caller, upload, staged: 0, fields };
     let read = match kind {
         Kind::Csv => list.read_csv(request.into_body(), rules).await,
         Kind::Json => list.read_json(request.into_body(), &rules).await,
     };
     if let Err(problem) = read {
-        let mut transaction = caller.begin(&state).await?;
+        let mut transaction = caller.begin(state).await?;
         uploads::forget(&mut transaction, upload).await?;
         transaction.commit().await?;
         return Err(problem);
     }
-    let mut transaction = caller.begin(&state).await?;
-    let outcome = uploads::settle(&mut transaction, upload, Some(caller.organization), how.mode()).await?;
-    let short = list.staged <= SHOWN as usize;
+    Ok((upload, list.staged))
+}
+
+/// Commits, and tells what became of a list.
+pub(in crate::http) async fn told(
+    mut transaction: Transaction,
+    upload: UploadId,
+    outcome: Outcome,
+    staged: usize,
+) -> Result<Json<Report>, Problem> {
+    let short = staged <= SHOWN as usize;
     let rows = uploads::rows(&mut transaction, upload, None, SHOWN, !short).await?;
     transaction.commit().await?;
     let more = (!short).then(|| format!("/api/v1/numbers/uploads/{}", upload.0));
     let report = Report { id: upload, outcome, rows, more };
-    if outcome.written { Ok(Json(report)) } else { Err(refused(&report, list.staged)) }
+    if outcome.written { Ok(Json(report)) } else { Err(refused(&report, staged)) }
 }
 
 fn refused(report: &Report, lines: usize) -> Problem {
@@ -155,11 +178,12 @@ struct List<'a> {
     caller: &'a Caller,
     upload: UploadId,
     staged: usize,
+    fields: &'static [Field],
 }
 
 impl List<'_> {
     async fn read_csv(&mut self, body: Body, rules: Rules) -> Result<(), Problem> {
-        let (mut reader, mut lines) = (csv::Reader::new(rules), Vec::new());
+        let (mut reader, mut lines) = (csv::Reader::of(rules, self.fields), Vec::new());
         let (mut bytes, mut since) = (0, 0);
         let mut pieces = body.into_data_stream();
         while let Some(piece) = next(&mut pieces).await? {
@@ -188,7 +212,7 @@ impl List<'_> {
             text.extend_from_slice(&piece);
         }
         let mut lines = Vec::new();
-        json::read(&text, rules, |line| lines.push(line)).map_err(unreadable)?;
+        json::read_of(&text, rules, self.fields, |line| lines.push(line)).map_err(unreadable)?;
         self.stage(&mut lines).await
     }
 

@@ -1,5 +1,6 @@
 //! The rules a number must pass, one a file. Each looks at one candidate and one request and says at most one reason.
 
+mod campaign;
 mod class;
 mod country;
 mod limits;
@@ -7,7 +8,7 @@ mod state;
 mod trunk;
 
 use super::decision::Reason;
-use super::snapshot::{Candidate, Request};
+use super::snapshot::{Campaign, Candidate, Request};
 
 /// One rule.
 type Rule = fn(&Candidate, &Request) -> Option<Reason>;
@@ -16,6 +17,7 @@ type Rule = fn(&Candidate, &Request) -> Option<Reason>;
 const RULES: [Rule; 6] = [state::check, country::check, class::check, limits::assignment, limits::number, trunk::check];
 
 /// Every reason that speaks against a candidate; none if it may be used.
-pub fn against(candidate: &Candidate, request: &Request) -> Vec<Reason> {
-    RULES.iter().filter_map(|rule| rule(candidate, request)).collect()
+pub fn against(candidate: &Candidate, request: &Request, campaign: Option<&Campaign>) -> Vec<Reason> {
+    let reasons = RULES.iter().filter_map(|rule| rule(candidate, request));
+    campaign::check(candidate, campaign).into_iter().chain(reasons).collect()
 }
