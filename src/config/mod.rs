@@ -50,6 +50,7 @@ mod secret;
 mod show;
 mod shutdown;
 mod source;
+mod webhooks;
 
 use std::path::Path;
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub use node::Node;
 pub use postgres::Postgres;
 pub use schema::keys;
 pub use shutdown::Shutdown;
+pub use webhooks::Webhooks;
 
 use crate::core::settings::{EmergencyRoute, Settings};
 use report::Report;
@@ -84,6 +86,8 @@ pub struct Config {
     pub emergency: Option<EmergencyRoute>,
     /// The HTTP interface.
     pub http: Http,
+    /// Where events may be sent.
+    pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
     /// How the daemon ends.
@@ -142,6 +146,7 @@ pub fn diff_needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     keys.extend(old.journal.restart_keys(&new.journal));
     keys.extend(Node::restart_keys(&old.nodes, &new.nodes));
     keys.extend(old.http.restart_keys(&new.http));
+    keys.extend(old.webhooks.restart_keys(&new.webhooks));
     keys.extend(old.log.restart_keys(&new.log));
     keys
 }
@@ -176,6 +181,7 @@ struct Raw {
     calls: Option<calls::RawCalls>,
     emergency: Option<emergency::RawEmergency>,
     http: Option<http::RawHttp>,
+    webhooks: Option<webhooks::RawWebhooks>,
     log: Option<log::RawLog>,
     shutdown: Option<shutdown::RawShutdown>,
 }
@@ -192,6 +198,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
     let calls = Calls::check(raw.calls.unwrap_or_default(), report);
     let emergency = emergency::check(raw.emergency, report);
     let http = Http::check(raw.http.unwrap_or_default(), report);
+    let webhooks = Webhooks::check(raw.webhooks.unwrap_or_default(), report);
     let log = Log::check(raw.log.unwrap_or_default(), report);
     let shutdown = Shutdown::check(raw.shutdown.unwrap_or_default(), report);
     Ok(Config {
@@ -201,6 +208,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
         calls: calls?,
         emergency: emergency?,
         http: http?,
+        webhooks: webhooks?,
         log: log?,
         shutdown: shutdown?,
     })

@@ -16,6 +16,7 @@ use super::node::RawNode;
 use super::postgres::RawPostgres;
 use super::report::{Report, expected};
 use super::shutdown::RawShutdown;
+use super::webhooks::RawWebhooks;
 
 /// The keys of a table, and which of them are tables again.
 pub(super) struct Shape {
@@ -53,6 +54,7 @@ impl Shape {
                 ("calls", Inner::Table(calls)),
                 ("emergency", Inner::Table(Self::flat::<RawEmergency>())),
                 ("http", Inner::Table(Self::flat::<RawHttp>())),
+                ("webhooks", Inner::Table(Self::flat::<RawWebhooks>())),
                 ("log", Inner::Table(Self::flat::<RawLog>())),
                 ("shutdown", Inner::Table(Self::flat::<RawShutdown>())),
             ],

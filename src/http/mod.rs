@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod calls;
 mod doors;
+mod events;
 mod extract;
 mod guard;
 mod health;
@@ -15,12 +16,14 @@ mod limit;
 mod me;
 pub mod metrics;
 mod numbers;
+mod patience;
 mod problem;
 mod router;
 mod server;
 mod session;
 mod tokens;
 mod users;
+mod webhooks;
 
 pub use limit::Rate;
 pub use problem::Problem;
@@ -29,7 +32,8 @@ pub use server::serve;
 
 use crate::core::command::Answer;
 use crate::core::ids::{CallId, EndpointName};
-use crate::daemon::{Status, Switchboard, Unserved};
+use crate::daemon::{Feed, Status, Switchboard, Unserved};
+use crate::live::Networks;
 use crate::numbering::ExtraPrefix;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -80,6 +84,10 @@ pub struct AppState {
     pub extra_prefixes: Arc<[ExtraPrefix]>,
     /// How much a client may ask.
     pub limits: Limits,
+    /// What happens, as it happens.
+    pub feed: Feed,
+    /// Where webhooks may go.
+    pub networks: Arc<Networks>,
 }
 
 impl fmt::Debug for AppState {

@@ -2,7 +2,8 @@
 
 use super::doors::Doors;
 use super::{
-    AppState, Problem, Reach, agents, audit, calls, guard, health, me, metrics, numbers, session, tokens, users,
+    AppState, Problem, Reach, agents, audit, calls, events, guard, health, me, metrics, numbers, session, tokens,
+    users, webhooks,
 };
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
@@ -49,6 +50,8 @@ fn tenants() -> Routes {
         .route("/api/v1/calls", get(calls::list::list).post(calls::start::start))
         .route("/api/v1/calls/{id}", get(calls::look::look).delete(calls::hang_up::hang_up))
         .with(numbers::routes())
+        .with(events::routes())
+        .with(webhooks::routes())
 }
 
 /// What takes long, and has bounds of its own.

@@ -133,6 +133,11 @@ const CLAIM: &str = "
     FROM due WHERE d.id = due.id
     RETURNING d.id, d.webhook_id, due.url, d.event, d.call_id, d.seq, d.attempts, due.failures, d.n";
 
+async fn wanted_now(transaction: &mut Transaction) -> Result<Vec<Wanted>, StoreError> {
+    let rows = sqlx::query(WANTED).fetch_all(&mut **transaction).await?;
+    rows.iter().map(wanted).collect::<Result<_, _>>().map_err(Into::into)
+}
+
 fn wanted(row: &PgRow) -> Result<Wanted, sqlx::Error> {
     Ok(Wanted {
         webhook: row.try_get("id")?,
@@ -170,17 +175,23 @@ impl Store {
             return Ok(None);
         }
         let mut transaction = self.begin_as(Scope::Everything, &Actor::daemon()).await?;
-        let locked = sqlx::query("SELECT next::text::bigint AS next FROM webhook_cursor FOR UPDATE SKIP LOCKED")
-            .fetch_optional(&mut *transaction)
-            .await?;
+        let locked = sqlx::query(
+            "SELECT next::text::bigint AS next, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon
+             FROM webhook_cursor FOR UPDATE SKIP LOCKED",
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
         let Some(locked) = locked else { return Ok(None) };
-        let next = events::number(&locked, "next")?.unwrap_or_default();
-        // After the lock: what is seen from here on is not older than what the one before us saw.
-        let rows = sqlx::query(WANTED).fetch_all(&mut *transaction).await?;
-        let all: Vec<Wanted> = rows.iter().map(wanted).collect::<Result<_, _>>()?;
-        let Some(first) = all.iter().map(|wanted| wanted.since).min() else { return Ok(None) };
-        // What was written before anybody wanted to hear it is nobody's news.
-        let news = events::news(&mut transaction, next.max(first), Of::default(), kinds, PAGE).await?;
+        let place = |column| events::number(&locked, column).map(Option::unwrap_or_default);
+        let (next, horizon) = (place("next")?, place("horizon")?);
+        // What was written before anybody wanted to hear it is nobody's news. A webhook that is being made right now, and not seen
+        // yet, begins at the horizon or later.
+        let Some(first) = wanted_now(&mut transaction).await?.iter().map(|wanted| wanted.since).min() else {
+            return Ok(None);
+        };
+        let news = events::news(&mut transaction, next.max(first.min(horizon)), Of::default(), kinds, PAGE).await?;
+        // Once more: one that was made in between wants what was just read.
+        let all = wanted_now(&mut transaction).await?;
         Ok(Some(Filling { transaction, wanted: all, news }))
     }
 
