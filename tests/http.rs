@@ -3,6 +3,8 @@
 
 #[path = "http/about.rs"]
 mod about;
+#[path = "http/events.rs"]
+mod events;
 #[path = "http/hang_up.rs"]
 mod hang_up;
 #[path = "http/list.rs"]
@@ -11,6 +13,8 @@ mod list;
 mod look;
 #[path = "http/matrix.rs"]
 mod matrix;
+#[path = "http/matrix_live.rs"]
+mod matrix_live;
 #[path = "http/matrix_numbers.rs"]
 mod matrix_numbers;
 #[path = "http/numbers.rs"]
@@ -25,3 +29,5 @@ mod start;
 mod support;
 #[path = "http/tenants.rs"]
 mod tenants;
+#[path = "http/webhooks.rs"]
+mod webhooks;
