@@ -90,7 +90,7 @@ CREATE TABLE webhook_deliveries (
 ) WITH (fillfactor = 80);
 CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (webhook_id, n) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_of_call_pending ON webhook_deliveries (webhook_id, call_id, n) WHERE state = 'pending';
-CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (webhook_id, id);
+CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (webhook_id, n);
 CREATE INDEX webhook_deliveries_done ON webhook_deliveries (done_at) WHERE state <> 'pending';
 COMMENT ON TABLE webhook_deliveries IS
     'The outbox: which events are to be sent where. What they say is read when they are sent, so no phone number stands here.';

@@ -102,10 +102,8 @@ async fn stream(
         return Err(Problem::unavailable("draining", "The daemon is about to stop", "Come again in a moment.", 2));
     }
     // Taken before the first look, so that nothing falls between the two.
-    let seat = match follow {
-        true => Some(state.feed.join(caller.organization, caller.standing()).map_err(|_| too_many())?),
-        false => None,
-    };
+    let seat = follow.then(|| state.feed.join(caller.organization, caller.standing()));
+    let seat = seat.transpose().map_err(|_| too_many())?;
     let now = state.feed.store().horizon().await?;
     let mut reader = Reader {
         feed: state.feed.clone(),

@@ -278,7 +278,7 @@ async fn rotate(
 pub(super) struct Which {
     state: Option<Stand>,
     limit: Option<u32>,
-    cursor: Option<Uuid>,
+    cursor: Option<i64>,
 }
 
 /// Where deliveries stand.
@@ -309,7 +309,7 @@ impl Form for Which {
 struct Deliveries {
     deliveries: Vec<DeliveryView>,
     /// The `cursor` of the next page; null if this is the last.
-    next: Option<Uuid>,
+    next: Option<i64>,
 }
 
 async fn deliveries(
@@ -331,7 +331,7 @@ async fn deliveries(
     let mut rows = found(rows)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| row.id);
+    let next = rows.last().filter(|_| more).map(|row| row.n);
     Ok(Json(Deliveries { deliveries: rows.into_iter().map(DeliveryView::from).collect(), next }))
 }
 

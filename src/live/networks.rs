@@ -121,23 +121,27 @@ fn is_public(address: IpAddr) -> bool {
 
 /// All that IANA keeps for special purposes is left out, and one more.
 fn is_public_v4(v4: Ipv4Addr) -> bool {
-    let special = match v4.octets() {
-        // this network; private; this machine; class E and broadcast; multicast
-        [0 | 10 | 127 | 224..=255, ..] => true,
-        // shared by carriers' customers
-        [100, 64..=127, ..] => true,
-        // link-local, where clouds keep their metadata
-        [169, 254, ..] => true,
-        [172, 16..=31, ..] => true,
-        [192, 168, ..] => true,
-        // protocols, documentation, 6to4 relays
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => true,
-        // benchmarks
-        [198, 18 | 19, ..] => true,
-        // a public address at which one cloud keeps its metadata
-        [168, 63, 129, 16] => true,
-        _ => false,
-    };
+    let special = matches!(
+        v4.octets(),
+        // this network; private; this machine; multicast, class E and broadcast
+        [0 | 10 | 127 | 224..=255, ..]
+            // shared by carriers' customers
+            | [100, 64..=127, ..]
+            // link-local, where clouds keep their metadata
+            | [169, 254, ..]
+            // private
+            | [172, 16..=31, ..]
+            | [192, 168, ..]
+            // protocols, documentation, 6to4 relays
+            | [192, 0, 0 | 2, _]
+            | [192, 88, 99, _]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            // benchmarks
+            | [198, 18 | 19, ..]
+            // a public address at which one cloud keeps its metadata
+            | [168, 63, 129, 16]
+    );
     !special
 }
 
@@ -152,7 +156,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
         // Teredo and other protocols; documentation; 6to4
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

@@ -108,15 +108,15 @@ impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
         let (networks, named_only) = (Arc::clone(&self.networks), self.named_only);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| Box::new(NoAddress))?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NoAddress)?;
             let found: Vec<SocketAddr> = found.collect();
             if found.is_empty() {
-                return Err(Box::new(NoAddress).into());
+                return Err(NoAddress.into());
             }
             let good = |at: &SocketAddr| if named_only { networks.names(at.ip()) } else { networks.allow(at.ip()) };
             // One bad one among them is reason enough: nobody has such a name by accident.
             if !found.iter().all(good) {
-                return Err(Box::new(NotPublic).into());
+                return Err(NotPublic.into());
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)

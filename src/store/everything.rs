@@ -89,7 +89,7 @@ everything! {
     change_webhook(organization: OrganizationId, webhook: Uuid, change: &WebhookChange) -> Webhook = webhooks::change;
     remove_webhook(organization: OrganizationId, webhook: Uuid) -> () = webhooks::remove;
     rotate_webhook_secret(organization: OrganizationId, webhook: Uuid, secret: &SecretString) -> Webhook = webhooks::rotate;
-    webhook_deliveries(organization: OrganizationId, webhook: Uuid, state: Option<&str>, before: Option<Uuid>, limit: u32)
+    webhook_deliveries(organization: OrganizationId, webhook: Uuid, state: Option<&str>, before: Option<i64>, limit: u32)
         -> Vec<Delivery> = webhooks::deliveries;
     send_again(organization: OrganizationId, webhook: Uuid, delivery: Uuid) -> Delivery = webhooks::send_again;
 }

@@ -311,10 +311,8 @@ impl Store {
                 "the receiver answered 410 Gone".to_owned()
             } else {
                 let status = tried.status.map(|status| format!(" {status}")).unwrap_or_default();
-                format!(
-                    "nothing was delivered for {} h; the last attempt: {word}{status}",
-                    failing_s.unwrap_or_default() as i64 / 3_600
-                )
+                let failing = Duration::try_from_secs_f64(failing_s.unwrap_or_default()).unwrap_or_default();
+                format!("nothing was delivered for {} h; the last attempt: {word}{status}", failing.as_secs() / 3_600)
             };
             let done =
                 sqlx::query("UPDATE webhooks SET enabled = false, disabled_reason = $2 WHERE id = $1 AND enabled")

@@ -96,6 +96,8 @@ impl FromRow<'_, PgRow> for Webhook {
 pub struct Delivery {
     /// The id.
     pub id: Uuid,
+    /// Its place among all deliveries, in the order in which they were put aside.
+    pub n: i64,
     /// To which webhook.
     pub webhook_id: Uuid,
     /// What kind of event.
@@ -128,6 +130,7 @@ impl FromRow<'_, PgRow> for Delivery {
         let due_at = columns::time(row, "due_at")?;
         Ok(Self {
             id: row.try_get("id")?,
+            n: row.try_get("n")?,
             webhook_id: row.try_get("webhook_id")?,
             event: row.try_get("event")?,
             call_id: row.try_get("call_id")?,
@@ -334,15 +337,15 @@ pub async fn deliveries(
     organization: OrganizationId,
     webhook: Uuid,
     state: Option<&str>,
-    before: Option<Uuid>,
+    before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Delivery>, StoreError> {
     one(connection, organization, webhook).await?;
     sqlx::query_as(
         "SELECT d.* FROM webhook_deliveries d
          WHERE d.organization_id = $1 AND d.webhook_id = $2 AND ($3::text IS NULL OR d.state = $3)
-            AND ($4::uuid IS NULL OR d.id < $4)
-         ORDER BY d.id DESC LIMIT $5",
+            AND ($4::bigint IS NULL OR d.n < $4)
+         ORDER BY d.n DESC LIMIT $5",
     )
     .bind(organization.0)
     .bind(webhook)
