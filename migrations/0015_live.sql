@@ -29,16 +29,6 @@ COMMENT ON COLUMN webhooks.enabled IS 'false: nothing is sent and no new events 
 COMMENT ON COLUMN webhooks.disabled_reason IS 'Why, if Cordboard switched it off by itself.';
 COMMENT ON COLUMN webhooks.since IS 'What was written in this transaction or later is news to it.';
 
--- Switched on again, it hears of what happens from then on.
-CREATE FUNCTION cordboard_webhook_enabled() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.since := pg_current_xact_id();
-    NEW.disabled_reason := NULL;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER webhook_enabled BEFORE UPDATE ON webhooks
-    FOR EACH ROW WHEN (NEW.enabled AND NOT OLD.enabled) EXECUTE FUNCTION cordboard_webhook_enabled();
-
 CREATE TABLE webhook_secrets (
     id              uuid PRIMARY KEY DEFAULT cordboard_uuid_v7(),
     organization_id uuid NOT NULL,
@@ -67,6 +57,17 @@ CREATE TABLE webhook_states (
 COMMENT ON TABLE webhook_states IS 'How deliveries go. Written by the daemon.';
 COMMENT ON COLUMN webhook_states.failures IS 'Attempts that failed since the last that did not.';
 COMMENT ON COLUMN webhook_states.resting_until IS 'Nothing is sent before.';
+
+-- Switched on again, it hears of what happens from then on, and nothing is held against it.
+CREATE FUNCTION cordboard_webhook_enabled() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.since := pg_current_xact_id();
+    NEW.disabled_reason := NULL;
+    UPDATE webhook_states SET failures = 0, failing_since = NULL, resting_until = NULL WHERE webhook_id = NEW.id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER webhook_enabled BEFORE UPDATE ON webhooks
+    FOR EACH ROW WHEN (NEW.enabled AND NOT OLD.enabled) EXECUTE FUNCTION cordboard_webhook_enabled();
 
 CREATE TABLE webhook_deliveries (
     id              uuid PRIMARY KEY DEFAULT cordboard_uuid_v7(),

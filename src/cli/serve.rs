@@ -108,7 +108,9 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
     let events = Store::connect(&postgres.url, EVENT_CONNECTIONS, postgres.acquire_timeout)?;
     let feed = Feed::start(events.clone(), Arc::clone(&status), FeedTerms::default());
     let courier_stats = Arc::new(CourierStats::default());
-    let courier = courier(&config, Arc::clone(&courier_stats))?;
+    // No reason not to make calls.
+    let courier = courier(&config, Arc::clone(&courier_stats));
+    let courier = courier.inspect_err(|error| tracing::error!("webhooks are not sent: {error:#}")).ok();
     let networks = Arc::new(Networks::and(config.webhooks.private_networks.clone()));
     let lines = Arc::clone(&status);
     let heard = feed.clone();
@@ -141,7 +143,9 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         })
         .await;
     web.stop().await;
-    courier.stop().await;
+    if let Some(courier) = courier {
+        courier.stop().await;
+    }
     events.close().await;
     store.close().await;
     leases.close().await;

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 /// How much is kept for those who are a little slow, in batches.
 const BATCHES: usize = 256;
-/// Things that are read in one go.
-const PAGE: u16 = 500;
+/// Facts that are looked at in one go.
+const PAGE: u16 = 2_000;
 
 /// How streams are kept.
 #[derive(Clone, Debug)]

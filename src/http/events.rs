@@ -33,8 +33,8 @@ const BEAT: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_hours(1);
 /// How long a reader waits before they come again, in milliseconds.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Things that are read in one go.
-const PAGE: u16 = 500;
+/// Facts that are looked at in one go.
+const PAGE: u16 = 2_000;
 const LAST_EVENT_ID: &str = "last-event-id";
 
 pub(super) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
@@ -126,7 +126,8 @@ async fn stream(
     if follow {
         reader.queue.push_front(sse::Event::default().retry(AGAIN).id(reader.place.to_string()).comment("hello"));
     }
-    Ok(Sse::new(reader.into_stream()).into_response())
+    // A proxy that gathers an answer before it passes it on would gather for ever.
+    Ok(([("x-accel-buffering", "no")], Sse::new(reader.into_stream())).into_response())
 }
 
 fn wrong_place() -> Problem {

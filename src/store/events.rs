@@ -76,12 +76,14 @@ pub struct Standing {
 
 /// What is read of a fact and its call.
 macro_rules! happenings {
-    ($rest:literal) => {
+    ($facts:literal, $rest:literal) => {
         concat!(
             "SELECT f.transaction::text::bigint AS transaction, f.seq, f.body AS fact, c.*, n.dialled, n.destination, n.presented,
                 o.slug AS organization, g.name AS agent, u.used AS usage_used, a.daily_limit AS usage_limit,
                 gu.used AS usage_agent_used, g.daily_limit AS usage_agent_limit
-             FROM call_facts f
+             FROM ",
+            $facts,
+            " f
              JOIN calls c ON c.id = f.call_id
              JOIN organizations o ON o.id = c.organization_id
              LEFT JOIN call_numbers n ON n.call_id = c.id
@@ -94,16 +96,21 @@ macro_rules! happenings {
     };
 }
 
-/// In one statement, and so by one look at which transactions run. What happened longer than a week ago is no news, even if a
-/// database that was moved gives it the numbers of transactions to come.
+/// In one statement, and so by one look at which transactions run. What is looked at is bounded, whoever's it is. What happened
+/// longer than a week ago is no news, even if a database that was moved gives it the numbers of transactions to come.
 const NEWS: &str = concat!(
-    "WITH horizon AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS at)
-     SELECT horizon.at::text::bigint AS horizon, p.* FROM horizon LEFT JOIN LATERAL (",
+    "WITH horizon AS MATERIALIZED (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS at), page AS MATERIALIZED (
+        SELECT f.* FROM horizon CROSS JOIN LATERAL (
+            SELECT f.* FROM call_facts f WHERE f.transaction >= $1::text::xid8 AND f.transaction < horizon.at
+            ORDER BY f.transaction FETCH FIRST ($5) ROWS WITH TIES) f
+     )
+     SELECT horizon.at::text::bigint AS horizon, (SELECT count(*) FROM page) AS looked_at,
+        (SELECT transaction::text::bigint FROM page ORDER BY page.transaction DESC LIMIT 1) AS last, p.*
+     FROM horizon LEFT JOIN LATERAL (",
     happenings!(
-        "WHERE f.transaction >= $1::text::xid8 AND f.transaction < horizon.at
-            AND f.kind = ANY($2) AND f.at > now() - interval '7 days'
-            AND ($3::uuid IS NULL OR c.organization_id = $3) AND ($4::uuid IS NULL OR c.agent_id = $4)
-         ORDER BY f.transaction FETCH FIRST ($5) ROWS WITH TIES"
+        "page",
+        "WHERE f.kind = ANY($2) AND f.at > now() - interval '7 days'
+            AND ($3::uuid IS NULL OR c.organization_id = $3) AND ($4::uuid IS NULL OR c.agent_id = $4)"
     ),
     ") p ON true"
 );
@@ -132,7 +139,8 @@ pub(super) fn number(row: &PgRow, column: &str) -> Result<Option<u64>, sqlx::Err
     Ok(number.and_then(|number| u64::try_from(number).ok()))
 }
 
-/// What happened from this transaction on, of these kinds, `limit` things at most but for the rest of the last transaction.
+/// What happened from this transaction on, of these kinds. `limit` facts are looked at, of whatever kind and whoever's, and the rest
+/// of the last transaction.
 ///
 /// # Errors
 ///
@@ -152,17 +160,20 @@ pub async fn news(
         .bind(i64::from(limit))
         .fetch_all(connection)
         .await?;
-    let horizon = rows.first().map(|row| number(row, "horizon")).transpose()?.flatten().unwrap_or(from);
+    let first = rows.first();
+    let of_all = |column| first.map(|row| number(row, column)).transpose().map(Option::flatten);
+    let (horizon, looked_at, last) = (of_all("horizon")?.unwrap_or(from), of_all("looked_at")?, of_all("last")?);
     let mut happenings = Vec::with_capacity(rows.len());
     for row in &rows {
         if number(row, "transaction")?.is_some() {
             happenings.push(Happening::from_row(row).map_err(StoreError::reading("call_facts", ""))?);
         }
     }
-    let more = happenings.len() >= usize::from(limit);
-    let last = happenings.last().map(|happening: &Happening| happening.transaction + 1);
+    happenings.sort_by_key(|one: &Happening| (one.transaction, one.call.id, one.seq));
+    let more = looked_at.unwrap_or_default() >= u64::from(limit);
     // A database that was moved counts its transactions anew: then `from` lies ahead of it, and is given up.
-    Ok(News { next: last.filter(|_| more).unwrap_or(horizon), more, happenings })
+    let next = last.filter(|_| more).map_or(horizon, |last| last + 1);
+    Ok(News { next, more, happenings })
 }
 
 /// These facts of these calls, those that are still there.
@@ -173,6 +184,7 @@ pub async fn news(
 pub async fn these(connection: &mut PgConnection, facts: &[(Uuid, i32)]) -> Result<Vec<Happening>, StoreError> {
     let (calls, seqs): (Vec<Uuid>, Vec<i32>) = facts.iter().copied().unzip();
     let statement = happenings!(
+        "call_facts",
         "WHERE (f.call_id, f.seq) IN (SELECT t.call_id, t.seq FROM unnest($1::uuid[], $2::int[]) t (call_id, seq))"
     );
     let read = sqlx::query_as(statement).bind(calls).bind(seqs).fetch_all(connection).await;
@@ -209,14 +221,14 @@ impl Store {
         Ok(number(&row, "at")?.unwrap_or_default())
     }
 
-    /// Whether what comes first from this transaction on happened longer than a day ago: too much to tell it all.
+    /// Whether what comes first from this transaction on happened longer than an hour ago: too much to tell it all.
     ///
     /// # Errors
     ///
     /// If the database cannot be asked.
     pub async fn is_long_ago(&self, transaction: u64) -> Result<bool, StoreError> {
         let first = sqlx::query_scalar(
-            "SELECT f.at < now() - interval '1 day' FROM call_facts f WHERE f.transaction >= $1::text::xid8
+            "SELECT f.at < now() - interval '1 hour' FROM call_facts f WHERE f.transaction >= $1::text::xid8
              ORDER BY f.transaction LIMIT 1",
         );
         Ok(first.bind(transaction.to_string()).fetch_optional(&self.pool).await?.unwrap_or(false))

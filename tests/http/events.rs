@@ -1,6 +1,6 @@
 //! Streams of events, over real connections.
 
-use crate::support::{CUSTOMER, Floor, Tenant};
+use crate::support::{CUSTOMER, Floor, Tenant, database};
 use axum::body::Body;
 use axum::http::Request;
 use cordboard::access::Role;
@@ -14,6 +14,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use sqlx::{Connection as _, PgConnection};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -252,6 +253,14 @@ async fn a_stream_ends_with_the_right_to_it_and_with_the_daemon() {
     whole_call(&floor, &tenant).await;
     assert_eq!(kinds(&other.some(6).await), OF_A_CALL, "the other goes on");
     assert_eq!(Reader::open(address, &revoked, "", None).await.status(), 401);
+
+    // Who may something else now comes again, and hears what they may now.
+    let changed = token(&floor, &tenant, Role::Manager, None).await;
+    let mut third = Reader::new(address, &changed, "", None).await;
+    let mut connection = PgConnection::connect(&database().await).await.expect("a connection");
+    let done = sqlx::query("UPDATE api_tokens SET role = 'agent', agent_id = $2 WHERE name = $1");
+    done.bind(&changed).bind(tenant.agent.id.0).execute(&mut connection).await.expect("changed");
+    assert_eq!(third.next().await, None);
 
     floor.status.draining.store(true, Ordering::Relaxed);
     assert_eq!(other.next().await, None);
