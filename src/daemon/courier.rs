@@ -21,6 +21,8 @@ const BUSY: Duration = Duration::from_millis(500);
 /// Between looks, when there are none. One that is made meanwhile loses nothing: it is told what was written since.
 const IDLE: Duration = Duration::from_secs(2);
 const COUNT: Duration = Duration::from_secs(10);
+/// What is under way at the end has so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 const SWEEP: Duration = Duration::from_hours(1);
 /// Deliveries under way to one webhook, and to all.
 const EACH: u32 = 8;
@@ -63,7 +65,7 @@ impl Courier {
         Self { store, sender, schedule: Arc::new(schedule), stats, busy: Arc::default() }
     }
 
-    /// At work until it is told to stop. What is under way then is done by another, after its lease.
+    /// At work until it is told to stop. What is under way then has a moment; the rest is done by another, after its lease.
     pub async fn run(self, stop: CancellationToken) {
         let (mut counted, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
         let mut under_way = FuturesUnordered::new();
@@ -90,7 +92,11 @@ impl Courier {
             tokio::pin!(pause);
             loop {
                 tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = stop.cancelled() => {
+                        let rest = async { while under_way.next().await.is_some() {} };
+                        let _ = tokio::time::timeout(LAST_ANSWERS, rest).await;
+                        return;
+                    }
                     () = &mut pause => break,
                     // One webhook has been seen to: there may be more for it at once.
                     Some(full) = under_way.next() => if full { break },

@@ -5,8 +5,8 @@
 use super::status::Status;
 use crate::core::ids::OrganizationId;
 use crate::live::Event;
-use crate::store::Store;
 use crate::store::events::{Of, Standing};
+use crate::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ const PAGE: u16 = 2_000;
 pub struct FeedTerms {
     /// How often is looked.
     pub every: Duration,
+    /// How often is said that nothing happened.
+    pub beat: Duration,
     /// How often those who listen are looked at.
     pub look_at_listeners: Duration,
     /// When they could not be looked at for so long, they are cut off.
@@ -39,6 +41,7 @@ impl Default for FeedTerms {
     fn default() -> Self {
         Self {
             every: Duration::from_millis(300),
+            beat: Duration::from_secs(5),
             look_at_listeners: Duration::from_secs(2),
             trust: Duration::from_secs(30),
             of_organization: 64,
@@ -183,7 +186,7 @@ async fn run(feed: Arc<Inner>, status: Arc<Status>) {
 async fn listen(feed: &Inner, status: &Status) {
     let mut turn = tokio::time::interval(feed.terms.every);
     turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut next, mut looked, mut known) = (None, None, Instant::now());
+    let (mut progress, mut looked, mut known) = (None, None, Instant::now());
     loop {
         turn.tick().await;
         if status.draining.load(Ordering::Relaxed) {
@@ -202,24 +205,42 @@ async fn listen(feed: &Inner, status: &Status) {
         if known.elapsed() >= feed.terms.trust {
             end(feed, |_| true);
         }
-        if let Err(error) = tell(feed, &mut next).await {
+        if let Err(error) = tell(feed, &mut progress).await {
             tracing::debug!(%error, "what happens cannot be read");
         }
     }
 }
 
+/// How far the task is.
+struct Progress {
+    /// The first transaction that is not looked at yet.
+    next: u64,
+    /// The first of which nobody was told whether there is anything.
+    untold: u64,
+    told: Instant,
+}
+
 /// Reads on, and tells.
-async fn tell(feed: &Inner, next: &mut Option<u64>) -> Result<(), crate::store::StoreError> {
-    let mut from = match *next {
-        Some(from) => from,
-        None => *next.insert(feed.store.horizon().await?),
+async fn tell(feed: &Inner, progress: &mut Option<Progress>) -> Result<(), StoreError> {
+    let progress = match progress {
+        Some(progress) => progress,
+        None => {
+            let next = feed.store.horizon().await?;
+            progress.insert(Progress { next, untold: next, told: Instant::now() })
+        }
     };
     loop {
-        let news = feed.store.news(from, Of::default(), Event::told(), PAGE).await?;
+        let news = feed.store.news(progress.next, Of::default(), Event::told(), PAGE).await?;
+        progress.next = news.next;
         let events: Arc<[Event]> = Event::of_all(&news.happenings).into();
-        // Also when nothing happened: then a stream that is cut knows from where to go on. Nobody who hears it is no error.
-        let _ = feed.batches.send(Batch { from, until: news.next, events });
-        from = *next.insert(news.next);
+        // Now and then also that nothing happened, so that a stream that is cut knows from where to go on. Not each time: that
+        // would wake them all for nothing.
+        if !events.is_empty() || progress.told.elapsed() >= feed.terms.beat {
+            // Nobody who hears it is no error.
+            let _ = feed.batches.send(Batch { from: progress.untold, until: news.next, events });
+            progress.untold = news.next;
+            progress.told = Instant::now();
+        }
         if !news.more {
             return Ok(());
         }
@@ -227,7 +248,7 @@ async fn tell(feed: &Inner, next: &mut Option<u64>) -> Result<(), crate::store::
 }
 
 /// Whoever may not any more, or may something else, is told to end.
-async fn look_at_listeners(feed: &Inner) -> Result<(), crate::store::StoreError> {
+async fn look_at_listeners(feed: &Inner) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = feed.seats().taken.values().map(|taken| taken.standing.id).collect();
     let valid = feed.store.standings(&ids).await?;
     // Who came meanwhile was looked at on the way in.

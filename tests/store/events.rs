@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Other tests on the same server hold transactions open for a while.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Writes a fact, and does not commit.
 async fn begin_fact(connection: &mut PgConnection, call: Uuid) {

@@ -97,7 +97,7 @@ impl Receiver {
     /// What it got, as soon as it is so much.
     pub async fn gets(&self, count: usize) -> Vec<Got> {
         let mut watch = self.shared.got.subscribe();
-        let all = tokio::time::timeout(Duration::from_secs(60), watch.wait_for(|got| got.len() >= count)).await;
+        let all = tokio::time::timeout(Duration::from_mins(1), watch.wait_for(|got| got.len() >= count)).await;
         all.unwrap_or_else(|_| panic!("only {} of {count}", self.got().len())).expect("a receiver").clone()
     }
 }
