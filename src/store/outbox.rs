@@ -114,8 +114,8 @@ const CLAIM: &str = "
         CROSS JOIN LATERAL (
             SELECT d.id FROM webhook_deliveries d
             WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.due_at <= now()
-                AND NOT EXISTS (SELECT FROM webhook_deliveries p WHERE p.webhook_id = d.webhook_id AND p.call_id = d.call_id
-                    AND p.state = 'pending' AND p.n < d.n AND p.attempts < 3)
+                AND coalesce((SELECT p.n FROM webhook_deliveries p WHERE p.webhook_id = d.webhook_id AND p.call_id = d.call_id
+                    AND p.state = 'pending' AND p.attempts < 3 ORDER BY p.n LIMIT 1) >= d.n, true)
             ORDER BY d.n LIMIT CASE WHEN s.failures > 0 THEN 1 ELSE $2 END FOR UPDATE SKIP LOCKED
         ) d
         WHERE w.enabled AND coalesce(s.resting_until <= now(), true) AND w.id <> ALL($1)
