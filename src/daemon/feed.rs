@@ -222,12 +222,11 @@ struct Progress {
 
 /// Reads on, and tells.
 async fn tell(feed: &Inner, progress: &mut Option<Progress>) -> Result<(), StoreError> {
-    let progress = match progress {
-        Some(progress) => progress,
-        None => {
-            let next = feed.store.horizon().await?;
-            progress.insert(Progress { next, untold: next, told: Instant::now() })
-        }
+    let progress = if let Some(progress) = progress {
+        progress
+    } else {
+        let next = feed.store.horizon().await?;
+        progress.insert(Progress { next, untold: next, told: Instant::now() })
     };
     loop {
         let news = feed.store.news(progress.next, Of::default(), Event::told(), PAGE).await?;
