@@ -230,14 +230,14 @@ async fn everybody_hears_what_is_theirs_and_nothing_else() {
         told.iter().map(|told| told.data["data"]["callId"].as_str().expect("a call").to_owned()).collect()
     };
     assert_eq!(calls(&alice.some(6).await), vec![of_alice.to_string(); 6]);
-    let (bob, alice_) = (of_bob.to_string(), of_alice.to_string());
-    assert_eq!(calls(&manager.some(4).await), [&*bob, &*bob, &*alice_, &*alice_]);
+    let (by_bob, by_alice) = (of_bob.to_string(), of_alice.to_string());
+    assert_eq!(calls(&manager.some(4).await), [&*by_bob, &*by_bob, &*by_alice, &*by_alice]);
     assert_eq!(calls(&stranger.some(6).await), vec![of_foreign.to_string(); 6]);
     // From the beginning, too.
     let all = Reader::open(address, &alices, "?follow=false&after=0", None).await.text().await.expect("a text");
-    assert!(all.contains(&alice_) && !all.contains(&bob) && !all.contains(&of_foreign.to_string()), "{all}");
+    assert!(all.contains(&by_alice) && !all.contains(&by_bob) && !all.contains(&of_foreign.to_string()), "{all}");
     let all = Reader::open(address, &managers, "?follow=false&after=0", None).await.text().await.expect("a text");
-    assert!(all.contains(&alice_) && all.contains(&bob) && !all.contains(&of_foreign.to_string()), "{all}");
+    assert!(all.contains(&by_alice) && all.contains(&by_bob) && !all.contains(&of_foreign.to_string()), "{all}");
 }
 
 #[tokio::test]

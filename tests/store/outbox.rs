@@ -1,6 +1,6 @@
 //! Webhooks from a call's facts to a real receiver: nothing is lost, whatever dies in between; nothing goes where it must not.
 
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::{Answer, Got, Receiver};
 use crate::world::{World, admitted, request, write};
 use cordboard::core::fact::{Fact, Leg};
 use cordboard::core::ids::{CallId, OrganizationId};
@@ -129,7 +129,7 @@ async fn a_call_is_told_in_order_signed_and_without_what_was_not_asked_for() {
     put_aside(&courier, OF_A_CALL as u64 + 1).await;
     bring_all(&world, &courier).await;
     let got = receiver.got();
-    let kinds: Vec<String> = got.iter().map(|got| got.kind()).collect();
+    let kinds: Vec<String> = got.iter().map(Got::kind).collect();
     assert_eq!(kinds, ["call.started", "usage.changed", "call.dialled", "call.ringing", "call.answered", "call.ended"]);
     let now_s = Timestamp::now().as_second();
     for got in &got {
@@ -140,7 +140,7 @@ async fn a_call_is_told_in_order_signed_and_without_what_was_not_asked_for() {
         assert_eq!(got.json()["data"]["callId"], call.to_string());
     }
     assert_eq!(got[5].json()["data"]["to"], "+14155550199");
-    assert_eq!(other.got().iter().map(|got| got.kind()).collect::<Vec<_>>(), ["call.ended"]);
+    assert_eq!(other.got().iter().map(Got::kind).collect::<Vec<_>>(), ["call.ended"]);
     assert!(deliveries(&world, &some).await.iter().all(|one| one.state == "delivered" && one.last_status == Some(204)));
     assert_eq!(look(&world, &all).await.pending, 0);
 
@@ -175,7 +175,7 @@ async fn whoever_fails_gets_it_again_under_the_same_id_and_what_came_after_it_wa
     let ids: Vec<&str> = got.iter().map(|got| got.id.as_str()).collect();
     assert_eq!(ids.len(), OF_A_CALL + 2);
     assert_eq!((ids[0], ids[1]), (ids[2], ids[2]), "the same event three times");
-    let kinds: Vec<String> = got[2..].iter().map(|got| got.kind()).collect();
+    let kinds: Vec<String> = got[2..].iter().map(Got::kind).collect();
     assert_eq!(kinds[0], "call.started");
     assert_eq!(kinds[5], "call.ended", "in order all the same");
     let first = deliveries(&world, &webhook).await.remove(0);
@@ -344,9 +344,9 @@ async fn many_couriers_send_each_event_once() {
     let ids: BTreeSet<&str> = got.iter().map(|got| got.id.as_str()).collect();
     assert_eq!((got.len(), ids.len()), (20 * OF_A_CALL, 20 * OF_A_CALL), "each once");
     // Of each call in order.
-    for call in got.iter().map(|got| got.json()["data"]["callId"].to_string()).collect::<BTreeSet<_>>() {
-        let of_call: Vec<String> =
-            got.iter().filter(|got| got.json()["data"]["callId"].to_string() == call).map(|got| got.kind()).collect();
+    let call_of = |got: &Got| got.json()["data"]["callId"].to_string();
+    for call in got.iter().map(call_of).collect::<BTreeSet<_>>() {
+        let of_call: Vec<String> = got.iter().filter(|got| call_of(got) == call).map(Got::kind).collect();
         assert_eq!(of_call[0], "call.started");
         assert_eq!(of_call[5], "call.ended", "{of_call:?}");
     }
