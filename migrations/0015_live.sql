@@ -122,8 +122,28 @@ ALTER TABLE webhook_states ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON webhook_states FOR SELECT TO cordboard_tenant USING (organization_id = cordboard_organization());
 GRANT SELECT ON webhook_states TO cordboard_tenant;
 ALTER TABLE webhook_deliveries ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON webhook_deliveries TO cordboard_tenant
-    USING (organization_id = cordboard_organization()) WITH CHECK (organization_id = cordboard_organization());
-GRANT SELECT, UPDATE (state, attempts, due_at, done_at) ON webhook_deliveries TO cordboard_tenant;
+CREATE POLICY own ON webhook_deliveries FOR SELECT TO cordboard_tenant USING (organization_id = cordboard_organization());
+GRANT SELECT ON webhook_deliveries TO cordboard_tenant;
+
+-- What a tenant can do to the outbox, and it is on record; what the daemon does to it is mere use.
+CREATE FUNCTION cordboard_send_again(organization uuid, webhook uuid, delivery uuid) RETURNS SETOF webhook_deliveries
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    was text;
+BEGIN
+    -- It runs with the owner's rights, whom no policy binds.
+    IF current_setting('role') = 'cordboard_tenant' AND organization IS DISTINCT FROM cordboard_organization() THEN
+        RETURN;
+    END IF;
+    SELECT d.state INTO was FROM webhook_deliveries d
+    WHERE d.organization_id = organization AND d.webhook_id = webhook AND d.id = delivery FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY UPDATE webhook_deliveries d SET state = 'pending', attempts = 0, due_at = now(), done_at = NULL
+        WHERE d.id = delivery RETURNING d.*;
+    PERFORM cordboard_audit_note(organization, 'update', 'webhook_deliveries', delivery::text,
+        jsonb_build_object('state', was), jsonb_build_object('state', 'pending'));
+END $$;
 
 SELECT cordboard_audit_table(name) FROM unnest('{webhooks,webhook_secrets}'::regclass[]) name;

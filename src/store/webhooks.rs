@@ -368,15 +368,12 @@ pub async fn send_again(
     webhook: Uuid,
     delivery: Uuid,
 ) -> Result<Delivery, StoreError> {
-    sqlx::query_as(
-        "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = now(), done_at = NULL
-         WHERE organization_id = $1 AND webhook_id = $2 AND id = $3 RETURNING *",
-    )
-    .bind(organization.0)
-    .bind(webhook)
-    .bind(delivery)
-    .fetch_optional(connection)
-    .await
-    .map_err(StoreError::reading("webhook_deliveries", delivery))?
-    .ok_or_else(|| StoreError::NotFound { what: "delivery", key: delivery.to_string() })
+    sqlx::query_as("SELECT * FROM cordboard_send_again($1, $2, $3)")
+        .bind(organization.0)
+        .bind(webhook)
+        .bind(delivery)
+        .fetch_optional(connection)
+        .await
+        .map_err(StoreError::reading("webhook_deliveries", delivery))?
+        .ok_or_else(|| StoreError::NotFound { what: "delivery", key: delivery.to_string() })
 }

@@ -7,9 +7,9 @@ use cordboard::core::ids::{CallId, OrganizationId};
 use cordboard::core::outcome::Disposition;
 use cordboard::daemon::{Courier, CourierStats};
 use cordboard::live::{Event, Networks, Schedule, Secret, Sender};
-use cordboard::store::Store;
 use cordboard::store::events::Of;
 use cordboard::store::webhooks::{Delivery, NewWebhook, Webhook, WebhookChange};
+use cordboard::store::{Actor, Scope, Store, StoreError, webhooks};
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeSet;
@@ -196,7 +196,16 @@ async fn what_fails_for_good_is_shown_can_be_sent_again_and_whoever_takes_nothin
     let failed = deliveries(&world, &webhook).await.remove(0);
     assert_eq!((failed.state.as_str(), failed.attempts, failed.last_error.as_deref()), ("failed", 5, Some("status")));
     assert!(look(&world, &webhook).await.enabled, "not for so short a time");
+    // Not by anybody else, and not without a trace.
+    let stranger = OrganizationId(uuid::Uuid::now_v7());
+    let mut transaction =
+        world.store.begin_as(Scope::Organization(stranger), &Actor::daemon()).await.expect("a transaction");
+    let again = webhooks::send_again(&mut transaction, webhook.organization_id, webhook.id, failed.id).await;
+    assert!(matches!(again, Err(StoreError::NotFound { .. })), "{again:?}");
+    drop(transaction);
     world.store.send_again(webhook.organization_id, webhook.id, failed.id).await.expect("again");
+    let trail = "SELECT count(*) FROM audit WHERE what = 'webhook_deliveries' AND before ->> 'state' = 'failed'";
+    assert_eq!(world.number(trail).await, 1);
     bring_all(&world, &courier).await;
     assert_eq!(deliveries(&world, &webhook).await[0].state, "delivered");
     assert_eq!(receiver.got().iter().map(|got| &got.id).collect::<BTreeSet<_>>().len(), 1);
