@@ -14,6 +14,7 @@
 //! | [`carriers`] | the numbers that we have with carriers, over their APIs | write to a carrier; follow an address elsewhere |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
 //! | [`keys`] | tokens and passwords, and what is kept of them | keep one |
+//! | [`live`] | events, and how they are sent: signatures, retries, addresses that are not reached | read a clock; spawn; send where it was not named |
 //! | [`ari`] | Asterisk's wire | know a call; repeat a request that may have rung a phone |
 //! | [`journal`] | records on the disk of this machine, for the time that the database is away | know a fact or a call |
 //! | [`store`] | the only SQL | know Asterisk or HTTP |
@@ -43,6 +44,7 @@ pub mod http;
 pub mod inventory;
 pub mod journal;
 pub mod keys;
+pub mod live;
 pub mod numbering;
 pub mod policy;
 pub mod store;

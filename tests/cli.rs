@@ -32,5 +32,7 @@ mod life;
 mod numbers;
 #[path = "cli/systems.rs"]
 mod systems;
+#[path = "cli/webhooks.rs"]
+mod webhooks;
 #[path = "cli/wrong.rs"]
 mod wrong;

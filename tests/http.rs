@@ -7,6 +7,8 @@ mod about;
 mod campaigns;
 #[path = "http/carriers.rs"]
 mod carriers;
+#[path = "http/events.rs"]
+mod events;
 #[path = "http/hang_up.rs"]
 mod hang_up;
 #[path = "http/list.rs"]
@@ -17,6 +19,8 @@ mod look;
 mod matrix;
 #[path = "http/matrix_carriers.rs"]
 mod matrix_carriers;
+#[path = "http/matrix_live.rs"]
+mod matrix_live;
 #[path = "http/matrix_numbers.rs"]
 mod matrix_numbers;
 #[path = "http/numbers.rs"]
@@ -31,3 +35,5 @@ mod start;
 mod support;
 #[path = "http/tenants.rs"]
 mod tenants;
+#[path = "http/webhooks.rs"]
+mod webhooks;

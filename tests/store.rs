@@ -12,6 +12,8 @@ mod claims;
 mod constraints;
 #[path = "store/days.rs"]
 mod days;
+#[path = "store/events.rs"]
+mod events;
 #[path = "store/hands.rs"]
 mod hands;
 #[path = "store/inventory.rs"]
@@ -22,8 +24,12 @@ mod leases;
 mod memory;
 #[path = "store/outage.rs"]
 mod outage;
+#[path = "store/outbox.rs"]
+mod outbox;
 #[path = "store/races.rs"]
 mod races;
+#[path = "store/receiver.rs"]
+mod receiver;
 #[path = "store/speed.rs"]
 mod speed;
 #[path = "store/storms.rs"]

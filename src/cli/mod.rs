@@ -18,6 +18,7 @@ mod explain;
 mod failure;
 mod fsck;
 mod import;
+mod live_metrics;
 mod local;
 mod migrate;
 mod node_metrics;
@@ -30,6 +31,7 @@ mod tokens;
 mod trunks;
 mod users;
 mod verdict;
+mod webhooks;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use context::Context;
@@ -123,6 +125,9 @@ enum Command {
     /// Who signs in
     #[command(subcommand)]
     Users(users::Users),
+    /// Where events are sent
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -174,6 +179,7 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Dial(command) => command.run(context).await,
         Command::Tokens(command) => command.run(context).await,
         Command::Users(command) => command.run(context).await,
+        Command::Webhooks(command) => command.run(context).await,
         Command::Audit(command) => command.run(context).await,
         Command::Completions(command) => command.run(),
     }

@@ -1,9 +1,11 @@
 //! `cordboard serve`: the daemon.
 
+use super::live_metrics::live_metrics;
 use super::node_metrics::node_metrics;
 use crate::config::{self, Config, LogFormat};
-use crate::daemon::{self, Ended, Parts, Process, Status, Terms};
+use crate::daemon::{self, CourierStats, CourierThread, Ended, Feed, FeedTerms, Parts, Process, Status, Terms};
 use crate::http::{self, AppState, Limits, Reach};
+use crate::live::{Networks, Sender};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Metrics};
 use anyhow::Context as _;
@@ -102,7 +104,16 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         metrics: Arc::clone(&metrics),
         status: Arc::clone(&status),
     })?;
+    // What streams and webhooks read shares no connection with calls.
+    let events = Store::connect(&postgres.url, EVENT_CONNECTIONS, postgres.acquire_timeout)?;
+    let feed = Feed::start(events.clone(), Arc::clone(&status), FeedTerms::default());
+    let courier_stats = Arc::new(CourierStats::default());
+    // No reason not to make calls.
+    let courier = courier(&config, Arc::clone(&courier_stats));
+    let courier = courier.inspect_err(|error| tracing::error!("webhooks are not sent: {error:#}")).ok();
+    let networks = Arc::new(Networks::and(config.webhooks.private_networks.clone()));
     let lines = Arc::clone(&status);
+    let heard = feed.clone();
     let extra_prefixes = daemon::Rules::of(&config).extra_prefixes.into();
     let carriers = config.carriers.clone().into();
     let web = listeners.serve(AppState {
@@ -110,7 +121,12 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         calls: Arc::new(switchboard),
         status,
         metrics,
-        extra: Arc::new(move |text| node_metrics(text, lines.nodes())),
+        extra: Arc::new(move |text| {
+            node_metrics(text, lines.nodes());
+            live_metrics(text, &heard, &courier_stats);
+        }),
+        feed,
+        networks,
         now: jiff::Timestamp::now,
         extra_prefixes,
         carriers,
@@ -129,9 +145,23 @@ async fn run(path: &Path, config: Config) -> anyhow::Result<Ended> {
         })
         .await;
     web.stop().await;
+    if let Some(courier) = courier {
+        courier.stop().await;
+    }
+    events.close().await;
     store.close().await;
     leases.close().await;
     Ok(ended)
+}
+
+/// Streams and webhooks have so many connections each.
+const EVENT_CONNECTIONS: u32 = 3;
+
+/// Starts to send webhooks.
+fn courier(config: &Config, stats: Arc<CourierStats>) -> anyhow::Result<CourierThread> {
+    let sender = Sender::new(Networks::and(config.webhooks.private_networks.clone()))?;
+    let (url, patience) = (config.postgres.url.clone(), config.postgres.acquire_timeout);
+    Ok(CourierThread::start(move || Store::connect(&url, EVENT_CONNECTIONS, patience), sender, stats)?)
 }
 
 /// Whether the tables are those of this program.

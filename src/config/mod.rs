@@ -52,6 +52,7 @@ mod secret;
 mod show;
 mod shutdown;
 mod source;
+mod webhooks;
 
 use std::path::Path;
 use std::time::Duration;
@@ -68,6 +69,7 @@ pub use node::Node;
 pub use postgres::Postgres;
 pub use schema::keys;
 pub use shutdown::Shutdown;
+pub use webhooks::Webhooks;
 
 use crate::core::settings::{EmergencyRoute, Settings};
 use report::Report;
@@ -89,6 +91,8 @@ pub struct Config {
     pub carriers: Vec<Carrier>,
     /// The HTTP interface.
     pub http: Http,
+    /// Where events may be sent.
+    pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
     /// How the daemon ends.
@@ -148,6 +152,7 @@ pub fn diff_needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     keys.extend(Node::restart_keys(&old.nodes, &new.nodes));
     keys.extend(Carrier::restart_keys(&old.carriers, &new.carriers));
     keys.extend(old.http.restart_keys(&new.http));
+    keys.extend(old.webhooks.restart_keys(&new.webhooks));
     keys.extend(old.log.restart_keys(&new.log));
     keys
 }
@@ -183,6 +188,7 @@ struct Raw {
     emergency: Option<emergency::RawEmergency>,
     carrier: Option<Vec<carrier::RawCarrier>>,
     http: Option<http::RawHttp>,
+    webhooks: Option<webhooks::RawWebhooks>,
     log: Option<log::RawLog>,
     shutdown: Option<shutdown::RawShutdown>,
 }
@@ -200,6 +206,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
     let emergency = emergency::check(raw.emergency, report);
     let carriers = Carrier::check(raw.carrier.unwrap_or_default(), report);
     let http = Http::check(raw.http.unwrap_or_default(), report);
+    let webhooks = Webhooks::check(raw.webhooks.unwrap_or_default(), report);
     let log = Log::check(raw.log.unwrap_or_default(), report);
     let shutdown = Shutdown::check(raw.shutdown.unwrap_or_default(), report);
     Ok(Config {
@@ -210,6 +217,7 @@ fn build(text: &str, env: Vec<(String, String)>, report: &mut Report) -> Result<
         emergency: emergency?,
         carriers: carriers?,
         http: http?,
+        webhooks: webhooks?,
         log: log?,
         shutdown: shutdown?,
     })

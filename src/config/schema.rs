@@ -17,6 +17,7 @@ use super::node::RawNode;
 use super::postgres::RawPostgres;
 use super::report::{Report, expected};
 use super::shutdown::RawShutdown;
+use super::webhooks::RawWebhooks;
 
 /// The keys of a table, and which of them are tables again.
 pub(super) struct Shape {
@@ -55,6 +56,7 @@ impl Shape {
                 ("emergency", Inner::Table(Self::flat::<RawEmergency>())),
                 ("carrier", Inner::List(Self::flat::<RawCarrier>())),
                 ("http", Inner::Table(Self::flat::<RawHttp>())),
+                ("webhooks", Inner::Table(Self::flat::<RawWebhooks>())),
                 ("log", Inner::Table(Self::flat::<RawLog>())),
                 ("shutdown", Inner::Table(Self::flat::<RawShutdown>())),
             ],

@@ -4,7 +4,7 @@ use toml::{Table, Value};
 
 use crate::core::settings::EmergencyRoute;
 
-use super::{Calls, Carrier, Config, Http, Journal, Log, Node, Postgres, Shutdown};
+use super::{Calls, Carrier, Config, Http, Journal, Log, Node, Postgres, Shutdown, Webhooks};
 
 /// Stands for a secret.
 pub(super) const MASK: &str = "***";
@@ -16,6 +16,7 @@ pub(super) fn redacted_toml(config: &Config) -> String {
         ("node", Value::Array(config.nodes.iter().map(|one| Value::Table(node(one))).collect())),
         ("calls", Value::Table(calls(&config.calls))),
         ("http", Value::Table(http(&config.http))),
+        ("webhooks", Value::Table(webhooks(&config.webhooks))),
         ("log", Value::Table(log(&config.log))),
         ("shutdown", Value::Table(shutdown(&config.shutdown))),
     ];
@@ -115,6 +116,11 @@ fn http(http: &Http) -> Table {
         out.insert("metrics_listen".to_owned(), address.to_string().into());
     }
     out
+}
+
+fn webhooks(webhooks: &Webhooks) -> Table {
+    let networks = webhooks.private_networks.iter().map(|network| Value::from(network.to_string()));
+    table([("private_networks", Value::Array(networks.collect()))])
 }
 
 fn log(log: &Log) -> Table {

@@ -7,6 +7,7 @@ use super::{AppState, Problem};
 use crate::access::{self, Action, Reach, Role};
 use crate::core::ids::{AgentId, OrganizationId, TokenId, UserId};
 use crate::keys;
+use crate::store::events::Standing;
 use crate::store::sessions::Session;
 use crate::store::tokens::TokenInfo;
 use crate::store::{Actor, Scope, Transaction};
@@ -123,6 +124,16 @@ impl Caller {
             session: None,
             request,
         }
+    }
+
+    /// By what they are let in, for what lasts longer than a request.
+    pub fn standing(&self) -> Standing {
+        let id = match self.subject {
+            Subject::Token(id) => id.0,
+            Subject::User(id) => self.session.unwrap_or(id.0),
+        };
+        let acts = self.acts.as_ref().map(|acts| acts.iter().map(|act| act.as_str().to_owned()).collect());
+        Standing { id, role: self.role, agent: self.agent, acts }
     }
 
     /// Begins a transaction that sees what is the caller's organization's, and nothing else, whatever its statements say.

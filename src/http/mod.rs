@@ -10,6 +10,7 @@ mod calls;
 mod campaigns;
 mod carriers;
 mod doors;
+mod events;
 mod extract;
 mod guard;
 mod health;
@@ -17,12 +18,14 @@ mod limit;
 mod me;
 pub mod metrics;
 mod numbers;
+mod patience;
 mod problem;
 mod router;
 mod server;
 mod session;
 mod tokens;
 mod users;
+mod webhooks;
 
 pub use limit::Rate;
 pub use problem::Problem;
@@ -32,7 +35,8 @@ pub use server::serve;
 use crate::config::Carrier;
 use crate::core::command::Answer;
 use crate::core::ids::{CallId, CampaignId, EndpointName};
-use crate::daemon::{Status, Switchboard, Unserved};
+use crate::daemon::{Feed, Status, Switchboard, Unserved};
+use crate::live::Networks;
 use crate::numbering::ExtraPrefix;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -95,6 +99,10 @@ pub struct AppState {
     pub carriers: Arc<[Carrier]>,
     /// How much a client may ask.
     pub limits: Limits,
+    /// What happens, as it happens.
+    pub feed: Feed,
+    /// Where webhooks may go.
+    pub networks: Arc<Networks>,
 }
 
 impl fmt::Debug for AppState {

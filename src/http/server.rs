@@ -1,6 +1,7 @@
 //! The listener.
 
 use super::doors::Peer;
+use super::patience::Patient;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +18,8 @@ const CONNECTIONS: usize = 1024;
 /// A connection on which no whole head of a request comes for so long is closed. Longer than proxies keep an idle
 /// connection, so that none sends a request on one that is just being closed.
 const HEAD: Duration = Duration::from_secs(65);
+/// Who takes nothing of an answer for so long gets no more of it.
+const TAKING: Duration = Duration::from_secs(30);
 /// No more files can be opened, or the like: it passes, or somebody sees the log.
 const BREATH: Duration = Duration::from_millis(200);
 /// Requests under way at the end have this long.
@@ -60,11 +63,14 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     }
 }
 
-fn connection(stream: TcpStream, router: Router) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+fn connection(
+    stream: TcpStream,
+    router: Router,
+) -> http1::Connection<TokioIo<Patient<TcpStream>>, TowerToHyperService<Router>> {
     // Only a hint to the system.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Patient::new(stream, TAKING)), TowerToHyperService::new(router))
 }

@@ -9,12 +9,14 @@ use super::numbers::{self, NewNumber, NumberRow};
 use super::organizations::{self, NewOrganization, Organization};
 use super::tokens::{self, NewToken, TokenInfo};
 use super::users::{self, NewUser, UserChange, UserRow};
+use super::webhooks::{self, Delivery, NewWebhook, Webhook, WebhookChange};
 use super::{Scope, Store, StoreError};
 use crate::core::fact::Fact;
 use crate::core::ids::{AgentId, AssignmentId, CallId, EndpointName, NumberId, OrganizationId, UserId};
 use crate::core::number::E164;
 use crate::policy::{Decision, NumberState};
 use secrecy::SecretString;
+use uuid::Uuid;
 
 macro_rules! everything {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty = $room:ident::$act:ident;)+) => {
@@ -80,4 +82,14 @@ everything! {
     user_by_email(email: &str) -> UserRow = users::by_email;
     change_user(user: UserId, organization: OrganizationId, change: &UserChange) -> UserRow = users::change;
     tie_user(user: UserId, organization: OrganizationId, agent: Option<AgentId>) -> () = users::tie;
+
+    add_webhook(new: &NewWebhook) -> Webhook = webhooks::add;
+    webhooks(organization: OrganizationId) -> Vec<Webhook> = webhooks::list;
+    webhook(organization: OrganizationId, webhook: Uuid) -> Webhook = webhooks::one;
+    change_webhook(organization: OrganizationId, webhook: Uuid, change: &WebhookChange) -> Webhook = webhooks::change;
+    remove_webhook(organization: OrganizationId, webhook: Uuid) -> () = webhooks::remove;
+    rotate_webhook_secret(organization: OrganizationId, webhook: Uuid, secret: &SecretString) -> Webhook = webhooks::rotate;
+    webhook_deliveries(organization: OrganizationId, webhook: Uuid, state: Option<&str>, before: Option<i64>, limit: u32)
+        -> Vec<Delivery> = webhooks::deliveries;
+    send_again(organization: OrganizationId, webhook: Uuid, delivery: Uuid) -> Delivery = webhooks::send_again;
 }

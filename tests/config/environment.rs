@@ -76,7 +76,7 @@ fn a_variable_that_names_no_setting_is_an_error() {
     let deeper = "shutdown.drain_timeout_s: is a plain value; the variable must end there";
     check("CORDBOARD__SHUTDOWN__DRAIN_TIMEOUT_S__0", "5", deeper);
     check("CORDBOARD__Log__LEVEL", "info", "use capitals: CORDBOARD__LOG__LEVEL");
-    let top = "valid here: postgres, journal, node, calls, emergency, carrier, http, log, shutdown";
+    let top = "valid here: postgres, journal, node, calls, emergency, carrier, http, webhooks, log, shutdown";
     check("CORDBOARD__DATABASE__URL", "x", &format!("there is no \"database\"; {top}"));
     check("CORDBOARD__", "x", &format!("there is no \"\"; {top}"));
 }

@@ -49,6 +49,9 @@ behind_proxy = false
 listen = "127.0.0.1:8080"
 max_body_bytes = 65536
 
+[webhooks]
+private_networks = []
+
 [log]
 format = "auto"
 level = "info"

@@ -209,7 +209,7 @@ fn each_wrong_value_of_what_must_be_there_is_told() {
         (
             "[emergency]",
             "[emergancy]",
-            "6: emergancy: unknown key; valid here: postgres, journal, node, calls, emergency, carrier, http, log, shutdown",
+            "6: emergancy: unknown key; valid here: postgres, journal, node, calls, emergency, carrier, http, webhooks, log, shutdown",
         ),
         ("[[node]]", "[node]", "3: node: expected a list of tables [[node]], found a table"),
         (
@@ -268,7 +268,7 @@ fn all_errors_are_told_at_once_in_the_order_of_the_file() {
                 [http]\nlisten = 80\n[calls]\nring_timeout_s = 5\n";
     let errors = read_with(text, &[("CORDBOARD__LOG__LEVEL", "loud")]).expect_err("all wrong").to_string();
     let expected = "\
-cordboard.toml:1: colour: unknown key; valid here: postgres, journal, node, calls, emergency, carrier, http, log, shutdown
+cordboard.toml:1: colour: unknown key; valid here: postgres, journal, node, calls, emergency, carrier, http, webhooks, log, shutdown
 cordboard.toml:2: postgres.url: is missing; give postgres.url, postgres.url_file or the systemd credential database-url
 cordboard.toml:3: postgres.max_connections: 1 is too small; use 2 to 500
 cordboard.toml:4: node[0].password: is missing; give node[0].password, node[0].password_file or the systemd credential ari-password

@@ -2,7 +2,7 @@
 //! The addresses come from the router and the methods from its answers, so that what is added without a line here fails.
 
 use crate::support::{CUSTOMER, Floor, Mode, Reply, Tenant};
-use crate::{matrix_carriers, matrix_numbers};
+use crate::{matrix_carriers, matrix_live, matrix_numbers};
 use axum::body::Body;
 use axum::http::{Method, Request};
 use cordboard::access::{Action, Reach, Role, reach};
@@ -41,6 +41,8 @@ pub struct Things {
     call: CallId,
     user: String,
     token: String,
+    pub webhook: String,
+    pub delivery: String,
     /// A user of the tenant who asks, whoever is asked about.
     ours: String,
 }
@@ -64,7 +66,7 @@ pub type Line = (&'static str, String, Rule, Ask);
 /// The table. What names nothing of anybody's (lists, additions) gives the same for all tenants.
 fn table() -> Vec<Line> {
     let own = own_lines().into_iter().map(|(method, path, rule, ask)| (method, path.to_owned(), rule, ask));
-    own.chain(matrix_carriers::lines()).chain(matrix_numbers::lines()).collect()
+    own.chain(matrix_carriers::lines()).chain(matrix_live::lines()).chain(matrix_numbers::lines()).collect()
 }
 
 fn own_lines() -> Vec<(&'static str, &'static str, Rule, Ask)> {
@@ -172,13 +174,17 @@ async fn things(floor: &Floor, tenant: &Tenant) -> Things {
     let token = floor.store.add_token(&new_token(tenant, Role::Agent, &unused)).await.expect("a token");
     let number =
         floor.store.number(tenant.number.parse().expect("a number"), Some(tenant.id)).await.expect("the number").id;
+    let call = floor.started(tenant).await;
+    let (webhook, delivery) = matrix_live::webhook(floor, tenant, call).await;
     Things {
         agent: tenant.agent.id,
         number,
-        call: floor.started(tenant).await,
+        call,
         user: user.id.to_string(),
         ours: user.id.to_string(),
         token: token.id.to_string(),
+        webhook,
+        delivery,
     }
 }
 
@@ -187,7 +193,7 @@ async fn every_address_and_method_is_in_the_table_and_nothing_else() {
     let floor = Floor::new().await;
     let mut routed = BTreeSet::new();
     for path in http::paths() {
-        let some = ["{id}", "{agent}", "{number}", "{upload}", "{contact}"]
+        let some = ["{id}", "{agent}", "{number}", "{upload}", "{contact}", "{delivery}"]
             .iter()
             .fold(path.to_owned(), |path, part| path.replace(part, "x"));
         let reply = send(&floor, "TRACE", &some, None, None).await;
@@ -213,6 +219,8 @@ async fn every_role_gets_what_the_table_says_of_its_own_and_nothing_of_others() 
         call: CallId(Uuid::now_v7()),
         user: Uuid::now_v7().to_string(),
         token: Uuid::now_v7().to_string(),
+        webhook: Uuid::now_v7().to_string(),
+        delivery: Uuid::now_v7().to_string(),
         ours: alices.user.clone(),
     };
     let mut asked = 0;
@@ -286,6 +294,8 @@ async fn every_role_gets_what_the_table_says_of_its_own_and_nothing_of_others() 
                                 foreign.call.to_string(),
                                 foreign.user.clone(),
                                 foreign.token.clone(),
+                                foreign.webhook.clone(),
+                                foreign.delivery.clone(),
                             ];
                             assert!(
                                 !ids.iter().any(|id| reply.text.contains(id)),

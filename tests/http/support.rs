@@ -8,7 +8,7 @@ use cordboard::core::fact::{Fact, Origin};
 use cordboard::core::ids::{CallId, CampaignId, EndpointName, OrganizationId};
 use cordboard::core::outcome::RefusalReason;
 use cordboard::core::record::Record;
-use cordboard::daemon::{self, Busy, Rules, Status, Unserved};
+use cordboard::daemon::{self, Busy, Feed, FeedTerms, Rules, Status, Unserved};
 use cordboard::http::{self, AppState, Calls, Limits, Reach};
 use cordboard::store::Store;
 use cordboard::store::admit::{AdmitRequest, Admitted};
@@ -271,6 +271,8 @@ impl Floor {
             extra_prefixes: Arc::from([]),
             carriers: Arc::from([]),
             limits,
+            feed: Feed::start(store.clone(), status.clone(), FeedTerms::default()),
+            networks: Arc::default(),
         };
         Self { router: http::api(state.clone(), reach), store, stand, status, state }
     }

@@ -106,6 +106,16 @@ impl World {
             .await;
     }
 
+    /// Another one's connections to the same database.
+    pub fn another_store(&self) -> Store {
+        store(&self.name, 8)
+    }
+
+    /// A connection of its own, for what is not to end yet.
+    pub async fn connection(&self) -> PgConnection {
+        server().database(&self.name).connect().await.expect("a connection")
+    }
+
     /// What somebody types into psql.
     pub async fn sql(&self, sql: &str) {
         self.try_sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));

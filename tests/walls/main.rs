@@ -58,6 +58,8 @@ const APART: [(&str, &[&str]); 15] = [
         &["ari", "checks", "cli", "config", "core", "daemon", "http", "numbering", "policy", "store", "telemetry"],
     ),
     ("keys", &["access", "ari", "checks", "cli", "config", "core", "daemon", "http", "journal", "policy", "store"]),
+    // What is told, and how; who tells it is in the daemon.
+    ("live", &["ari", "checks", "cli", "config", "daemon", "http", "policy", "telemetry"]),
     ("numbering", &["ari", "checks", "cli", "config", "daemon", "http", "policy", "store"]),
     ("policy", &["ari", "checks", "cli", "config", "daemon", "http", "numbering", "store", "telemetry"]),
     ("store", &["ari", "carriers", "checks", "cli", "daemon", "http"]),
