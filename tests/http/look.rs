@@ -55,7 +55,7 @@ async fn a_call_tells_all_that_happened() {
         "id": id, "state": "over",
         "agent": tenant.agent.endpoint, "agentId": tenant.agent.id, "agentName": "Alice",
         "from": tenant.number, "to": CUSTOMER, "dialled": CUSTOMER,
-        "numberId": given("numberId"), "assignmentId": given("assignmentId"),
+        "numberId": given("numberId"), "assignmentId": given("assignmentId"), "campaignId": null, "campaign": null,
         "region": "US", "class": "geographic_or_mobile", "day": given("day"),
         "quota": "committed", "origin": "api", "emergency": false,
         "requestedAt": given("requestedAt"), "decidedAt": given("decidedAt"),

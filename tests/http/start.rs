@@ -277,8 +277,8 @@ async fn bodies_of_another_form_are_refused_with_the_place() {
         "type": "urn:cordboard:problem:wrong_body",
         "title": "The body has not the right form",
         "status": 422,
-        "detail": "The body must be {\"agent\": \"<endpoint or id>\", \"to\": \"<phone number>\"}, and nothing else: \
-                   look at line 1, column 20.",
+        "detail": "The body must be {\"agent\": \"<endpoint or id>\", \"to\": \"<phone number>\", \"campaign\": \
+                   \"<id or name, if it is for one>\"}, and nothing else: look at line 1, column 20.",
         "code": "wrong_body",
     });
     assert_eq!(reply.json(), expected);
