@@ -2,8 +2,8 @@
 
 use super::doors::Doors;
 use super::{
-    AppState, Problem, Reach, agents, audit, calls, campaigns, carriers, guard, health, me, metrics, numbers, session,
-    tokens, users,
+    AppState, Problem, Reach, agents, analytics, audit, calls, campaigns, carriers, guard, health, me, metrics,
+    numbers, session, tokens, users,
 };
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
@@ -52,6 +52,7 @@ fn tenants() -> Routes {
         .with(numbers::routes())
         .with(carriers::routes())
         .with(campaigns::routes())
+        .with(analytics::routes())
 }
 
 /// What takes long, and has bounds of its own.
