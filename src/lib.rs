@@ -12,6 +12,7 @@
 //! | [`access`] | who may do what: roles, acts, a table | the same |
 //! | [`inventory`] | what is said about our numbers, and lists of them in CSV and JSON | do IO; read a list half |
 //! | [`carriers`] | the numbers that we have with carriers, over their APIs | write to a carrier; follow an address elsewhere |
+//! | [`analytics`] | which figures are asked for, how they add up, and what they are called | ask anybody |
 //! | [`numbering`] | from what was dialled to E.164, region and class | guess a country by a prefix |
 //! | [`keys`] | tokens and passwords, and what is kept of them | keep one |
 //! | [`live`] | events, and how they are sent: signatures, retries, addresses that are not reached | read a clock; spawn; send where it was not named |
@@ -33,6 +34,7 @@
 mod crash;
 
 pub mod access;
+pub mod analytics;
 pub mod ari;
 pub mod carriers;
 pub mod checks;

@@ -2,6 +2,8 @@
 
 #[path = "cli/alerts.rs"]
 mod alerts;
+#[path = "cli/analytics.rs"]
+mod analytics;
 #[path = "cli/apply.rs"]
 mod apply;
 #[path = "cli/calls.rs"]

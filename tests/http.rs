@@ -3,6 +3,8 @@
 
 #[path = "http/about.rs"]
 mod about;
+#[path = "http/analytics.rs"]
+mod analytics;
 #[path = "http/campaigns.rs"]
 mod campaigns;
 #[path = "http/carriers.rs"]
@@ -17,6 +19,8 @@ mod list;
 mod look;
 #[path = "http/matrix.rs"]
 mod matrix;
+#[path = "http/matrix_analytics.rs"]
+mod matrix_analytics;
 #[path = "http/matrix_carriers.rs"]
 mod matrix_carriers;
 #[path = "http/matrix_live.rs"]

@@ -8,6 +8,7 @@ mod daemon;
 mod database;
 mod engine;
 mod machine;
+mod metrics;
 mod report;
 mod reservations;
 mod settings;
@@ -44,6 +45,9 @@ fn main() -> anyhow::Result<()> {
 async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     if settings.wants("reservations") {
         reservations::measure(settings, report).await.context("reservations")?;
+    }
+    if settings.wants("metrics") {
+        metrics::measure(settings, report).await.context("metrics")?;
     }
     if settings.wants("calls") {
         calls::measure(settings, report).await.context("calls")?;

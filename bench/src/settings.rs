@@ -49,6 +49,8 @@ pub struct Sizes {
     pub loads: Vec<(f64, Duration)>,
     /// How long each figure of the engine is taken.
     pub engine: Duration,
+    /// Calls that lie in the past when lists and metrics are measured.
+    pub past_calls: f64,
 }
 
 impl Settings {
@@ -58,8 +60,8 @@ impl Settings {
         for argument in std::env::args().skip(1) {
             match argument.as_str() {
                 "--quick" => quick = true,
-                "engine" | "reservations" | "calls" => only.push(argument),
-                other => anyhow::bail!("unknown argument {other:?}; --quick, engine, reservations, calls"),
+                "engine" | "reservations" | "metrics" | "calls" => only.push(argument),
+                other => anyhow::bail!("unknown argument {other:?}; --quick, engine, reservations, metrics, calls"),
             }
         }
         Ok(Self {
@@ -82,6 +84,16 @@ impl Settings {
 
     pub fn wants(&self, part: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == part)
+    }
+
+    /// Where the plans are written.
+    pub fn plans(&self) -> PathBuf {
+        std::env::var_os("CORDBOARD_BENCH_PLANS").map_or_else(|| self.state.join("plans.md"), PathBuf::from)
+    }
+
+    /// Whether the calls of the past are kept for the next run.
+    pub fn keeps_past(&self) -> bool {
+        std::env::var_os("CORDBOARD_BENCH_KEEP").is_some()
     }
 
     /// How to get these figures again.
@@ -113,6 +125,7 @@ impl Sizes {
             delay_rate: size("DELAY_RATE", 5.0)?,
             loads,
             engine: seconds("ENGINE_SECONDS", 2.0, 0.3)?,
+            past_calls: size("CALLS", pick(1_000_000.0, 50_000.0))?,
         })
     }
 }

@@ -27,12 +27,15 @@ pub enum Reach {
 pub fn reach(role: Role, action: Action) -> Reach {
     use Reach::{Everything as All, Nothing as No, Own};
     let [agent, manager, admin, owner] = match action {
-        Action::CallsSee | Action::UsageSee | Action::AgentsSee | Action::NumbersSee | Action::LiveSee => {
-            [Own, All, All, All]
-        }
+        Action::CallsSee
+        | Action::UsageSee
+        | Action::AgentsSee
+        | Action::NumbersSee
+        | Action::MetricsSee
+        | Action::LiveSee => [Own, All, All, All],
         // A manager who is an agent too calls like one.
         Action::CallsStart | Action::CallsHangUp => [Own, Own, All, All],
-        Action::CampaignsSee | Action::MetricsSee | Action::UsersSee => [No, All, All, All],
+        Action::CampaignsSee | Action::UsersSee => [No, All, All, All],
         Action::AgentsManage
         | Action::NumbersManage
         | Action::NumbersClaim

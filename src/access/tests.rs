@@ -16,7 +16,7 @@ const TABLE: [(&str, &str); 21] = [
     ("imports.manage", "--**"),
     ("campaigns.see", "-***"),
     ("campaigns.manage", "--**"),
-    ("metrics.see", "-***"),
+    ("metrics.see", "o***"),
     ("live.see", "o***"),
     ("webhooks.manage", "--**"),
     ("users.see", "-***"),

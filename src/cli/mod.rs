@@ -3,6 +3,7 @@
 //! what to do next.
 
 mod agents;
+mod analytics;
 mod api;
 mod apply;
 mod assignments;
@@ -115,6 +116,9 @@ enum Command {
     /// What was called
     #[command(subcommand)]
     Calls(calls::Calls),
+    /// What became of the calls of numbers
+    #[command(subcommand)]
+    Analytics(analytics::Analytics),
     /// Why a call was made from its number, or refused
     Explain(explain::Explain),
     /// Connect an agent with a number, or see what would come of it
@@ -175,6 +179,7 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Usage(command) => command.run(context).await,
         Command::Campaigns(command) => command.run(context).await,
         Command::Calls(command) => command.run(context).await,
+        Command::Analytics(command) => command.run(context).await,
         Command::Explain(command) => command.run(context).await,
         Command::Dial(command) => command.run(context).await,
         Command::Tokens(command) => command.run(context).await,

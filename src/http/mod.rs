@@ -4,6 +4,7 @@
 //! One file an endpoint: what it takes, what it gives, and the handler. Every error is a [`Problem`] (RFC 9457).
 
 mod agents;
+mod analytics;
 mod audit;
 mod auth;
 mod calls;

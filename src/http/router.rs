@@ -2,8 +2,8 @@
 
 use super::doors::Doors;
 use super::{
-    AppState, Problem, Reach, agents, audit, calls, campaigns, carriers, events, guard, health, me, metrics, numbers,
-    session, tokens, users, webhooks,
+    AppState, Problem, Reach, agents, analytics, audit, calls, campaigns, carriers, events, guard, health, me, metrics,
+    numbers, session, tokens, users, webhooks,
 };
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
@@ -54,6 +54,7 @@ fn tenants() -> Routes {
         .with(campaigns::routes())
         .with(events::routes())
         .with(webhooks::routes())
+        .with(analytics::routes())
 }
 
 /// What takes long, and has bounds of its own.

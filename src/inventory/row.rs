@@ -114,6 +114,24 @@ pub struct Entry {
     pub metadata: Option<Metadata>,
 }
 
+impl Entry {
+    /// A number of which nothing else is known.
+    pub fn plain(e164: E164, region: RegionCode) -> Self {
+        Self {
+            e164,
+            region,
+            friendly_name: None,
+            provider: None,
+            provider_id: None,
+            kind: None,
+            trunk: None,
+            daily_limit: None,
+            capabilities: None,
+            metadata: None,
+        }
+    }
+}
+
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {

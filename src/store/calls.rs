@@ -1,6 +1,9 @@
 //! Reading calls: those left open for recovery, one with its facts, and lists.
 
+mod pages;
+
 pub use super::writes::{CallWrite, EnterRequest};
+pub use pages::{CallFilter, list};
 
 use super::columns::{maybe_code, maybe_time};
 use super::{Store, StoreError, reserve};
@@ -160,25 +163,6 @@ impl FromRow<'_, PgRow> for CallRow {
     }
 }
 
-/// Which calls to list; all fields together, none of them for all calls.
-#[derive(Clone, Debug, Default)]
-pub struct CallFilter {
-    /// Of this tenant.
-    pub organization: Option<OrganizationId>,
-    /// Of this agent.
-    pub agent: Option<AgentId>,
-    /// From this number.
-    pub number: Option<NumberId>,
-    /// With this end.
-    pub disposition: Option<Disposition>,
-    /// Asked for at this moment or later.
-    pub since: Option<Timestamp>,
-    /// Asked for before this moment.
-    pub until: Option<Timestamp>,
-    /// Not ended yet, or ended.
-    pub open: Option<bool>,
-}
-
 macro_rules! call_rows {
     ($rest:literal) => {
         concat!(
@@ -211,38 +195,6 @@ pub async fn one(
         .await
         .map_err(StoreError::reading("calls", call))?
         .ok_or_else(|| StoreError::NotFound { what: "call", key: call.to_string() })
-}
-
-/// Calls, newest first: at most `limit` of those older than `before`.
-///
-/// # Errors
-///
-/// If the database cannot be asked.
-pub async fn list(
-    connection: &mut PgConnection,
-    filter: &CallFilter,
-    before: Option<CallId>,
-    limit: u32,
-) -> Result<Vec<CallRow>, StoreError> {
-    sqlx::query_as(call_rows!(
-        "WHERE ($1 IS NULL OR c.organization_id = $1) AND ($2 IS NULL OR c.agent_id = $2)
-            AND ($3 IS NULL OR c.number_id = $3) AND ($4 IS NULL OR c.disposition = $4)
-            AND ($5 IS NULL OR c.requested_at >= $5) AND ($6 IS NULL OR c.requested_at < $6)
-            AND ($7 IS NULL OR (c.settled_at IS NULL) = $7) AND ($8 IS NULL OR c.id < $8)
-         ORDER BY c.id DESC LIMIT $9"
-    ))
-    .bind(filter.organization.map(|o| o.0))
-    .bind(filter.agent.map(|a| a.0))
-    .bind(filter.number.map(|n| n.0))
-    .bind(filter.disposition.map(Disposition::as_str))
-    .bind(filter.since.map(super::columns::at))
-    .bind(filter.until.map(super::columns::at))
-    .bind(filter.open)
-    .bind(before.map(|b| b.0))
-    .bind(i64::from(limit))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(StoreError::reading("calls", ""))
 }
 
 /// All that happened in a call, in order.

@@ -7,6 +7,7 @@
 
 pub mod admit;
 pub mod agents;
+pub mod analytics;
 pub mod assignments;
 mod at_hand;
 pub mod audit;
@@ -136,6 +137,8 @@ impl Store {
             ("enable_seqscan", "off"),
             // a page of a long list is read in a millisecond, and compiling its statement takes three hundred
             ("jit", "off"),
+            // the processors are for the calls, and starting a worker takes longer than most statements
+            ("max_parallel_workers_per_gather", "0"),
         ]);
         let now = Instant::now();
         let trust = Trust(Arc::new(Mutex::new(now.checked_sub(TRUSTED_IDLE).unwrap_or(now))));

@@ -2,7 +2,7 @@
 //! The addresses come from the router and the methods from its answers, so that what is added without a line here fails.
 
 use crate::support::{CUSTOMER, Floor, Mode, Reply, Tenant};
-use crate::{matrix_carriers, matrix_live, matrix_numbers};
+use crate::{matrix_analytics, matrix_carriers, matrix_live, matrix_numbers};
 use axum::body::Body;
 use axum::http::{Method, Request};
 use cordboard::access::{Action, Reach, Role, reach};
@@ -66,7 +66,12 @@ pub type Line = (&'static str, String, Rule, Ask);
 /// The table. What names nothing of anybody's (lists, additions) gives the same for all tenants.
 fn table() -> Vec<Line> {
     let own = own_lines().into_iter().map(|(method, path, rule, ask)| (method, path.to_owned(), rule, ask));
-    own.chain(matrix_carriers::lines()).chain(matrix_live::lines()).chain(matrix_numbers::lines()).collect()
+    // What is read comes before what takes numbers away.
+    own.chain(matrix_analytics::lines())
+        .chain(matrix_carriers::lines())
+        .chain(matrix_live::lines())
+        .chain(matrix_numbers::lines())
+        .collect()
 }
 
 fn own_lines() -> Vec<(&'static str, &'static str, Rule, Ask)> {
