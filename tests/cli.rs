@@ -6,6 +6,8 @@ mod alerts;
 mod apply;
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/contract.rs"]
+mod contract;
 #[path = "cli/daemon.rs"]
 mod daemon;
 #[path = "cli/doctor.rs"]

@@ -3,8 +3,14 @@
 
 #[path = "http/about.rs"]
 mod about;
+#[path = "http/contract.rs"]
+mod contract;
+#[path = "http/etags.rs"]
+mod etags;
 #[path = "http/hang_up.rs"]
 mod hang_up;
+#[path = "http/keys.rs"]
+mod keys;
 #[path = "http/list.rs"]
 mod list;
 #[path = "http/look.rs"]

@@ -48,9 +48,12 @@ struct Problem {
 }
 
 impl Daemon {
-    /// Asks that an agent be connected with a number.
-    pub async fn start(&self, agent: &EndpointName, to: &str) -> Outcome<Started> {
-        let request = self.request(Method::POST, "/api/v1/calls")?.json(&json!({"agent": agent, "to": to}));
+    /// Asks that an agent be connected with a number; with a key, once only.
+    pub async fn start(&self, agent: &EndpointName, to: &str, key: Option<&str>) -> Outcome<Started> {
+        let mut request = self.request(Method::POST, "/api/v1/calls")?.json(&json!({"agent": agent, "to": to}));
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
         self.send(request).await
     }
 

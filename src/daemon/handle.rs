@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 /// A request to the loop, with the place where its answer goes.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Start { endpoint: EndpointName, raw: String, answer: oneshot::Sender<(CallId, Answer)> },
+    Start { call: CallId, endpoint: EndpointName, raw: String, answer: oneshot::Sender<(CallId, Answer)> },
     HangUp { call: CallId, answer: oneshot::Sender<(CallId, Answer)> },
 }
 
@@ -31,14 +31,15 @@ pub(super) fn channel() -> (Handle, mpsc::Receiver<Ask>) {
 }
 
 impl Handle {
-    /// Asks that an agent be connected with a number. Comes back when it is decided, before any phone rings.
+    /// Asks that an agent be connected with a number, as this call, whose id is new. Comes back when it is decided, before any
+    /// phone rings.
     ///
     /// # Errors
     /// The loop is full or gone; nothing was begun.
-    pub async fn start(&self, endpoint: EndpointName, raw: String) -> Result<(CallId, Answer), Busy> {
+    pub async fn start(&self, call: CallId, endpoint: EndpointName, raw: String) -> Result<Answer, Busy> {
         let (answer, answered) = oneshot::channel();
-        self.asks.try_send(Ask::Start { endpoint, raw, answer }).map_err(|_| Busy)?;
-        answered.await.map_err(|_| Busy)
+        self.asks.try_send(Ask::Start { call, endpoint, raw, answer }).map_err(|_| Busy)?;
+        answered.await.map(|(_, answer)| answer).map_err(|_| Busy)
     }
 
     /// Asks that a call end.

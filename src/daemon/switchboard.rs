@@ -47,13 +47,13 @@ impl Switchboard {
         &self.lines
     }
 
-    /// Asks that an agent be connected with a number. Comes back when it is decided, before any phone rings.
+    /// Asks that an agent be connected with a number, as this call. Comes back when it is decided, before any phone rings.
     ///
     /// # Errors
     /// Nothing was begun: no node is ours, or its loop is full.
-    pub async fn start(&self, endpoint: EndpointName, raw: String) -> Result<(CallId, Answer), Unserved> {
+    pub async fn start(&self, call: CallId, endpoint: EndpointName, raw: String) -> Result<Answer, Unserved> {
         let open = self.choose(&endpoint).await?;
-        Ok(open.handle.start(endpoint, raw).await?)
+        Ok(open.handle.start(call, endpoint, raw).await?)
     }
 
     /// Asks that a call on a node end.

@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod calls;
 mod doors;
+mod etag;
 mod extract;
 mod guard;
 mod health;
@@ -15,6 +16,7 @@ mod limit;
 mod me;
 pub mod metrics;
 mod numbers;
+pub mod openapi;
 mod problem;
 mod router;
 mod server;
@@ -24,7 +26,7 @@ mod users;
 
 pub use limit::Rate;
 pub use problem::Problem;
-pub use router::{api, operations, paths};
+pub use router::{api, open_paths, operations, paths};
 pub use server::serve;
 
 use crate::core::command::Answer;
@@ -41,16 +43,16 @@ use std::time::Duration;
 
 /// What can be asked of the loop that makes the calls.
 pub trait Calls: Send + Sync + 'static {
-    /// Asks that an agent be connected with a number; answers when it is decided.
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
+    /// Asks that an agent be connected with a number, as this call; answers when it is decided.
+    fn start(&self, call: CallId, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<Answer, Unserved>>;
 
     /// Asks that a call on a node end.
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>>;
 }
 
 impl Calls for Switchboard {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
-        Box::pin(self.start(endpoint, raw))
+    fn start(&self, call: CallId, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<Answer, Unserved>> {
+        Box::pin(self.start(call, endpoint, raw))
     }
 
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>> {

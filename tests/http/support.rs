@@ -32,7 +32,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tower::ServiceExt;
-use uuid::Uuid;
 
 pub const CUSTOMER: &str = "+12025550199";
 /// May stand in a test of what must not be repeated: it is unlike any other text.
@@ -61,8 +60,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    async fn decide(&self, endpoint: EndpointName, raw: String) -> (CallId, Answer) {
-        let call = CallId(Uuid::now_v7());
+    async fn decide(&self, call: CallId, endpoint: EndpointName, raw: String) -> Answer {
         let request = AdmitRequest {
             call,
             endpoint,
@@ -73,13 +71,12 @@ impl Stand {
             node: "pbx1".parse().expect("a node"),
         };
         let decide = |snapshot: &_| daemon::decide(&raw, &Rules::default(), snapshot, Timestamp::now());
-        let answer = match self.store.admit(&request, decide).await {
+        match self.store.admit(&request, decide).await {
             Ok(Admitted::Admitted(_)) => Answer::Admitted,
             Ok(Admitted::Refused { reason, .. }) => Answer::Refused(reason),
             Ok(Admitted::Emergency) => Answer::Refused(RefusalReason::EmergencyNotPossible),
             Err(_) => Answer::Refused(RefusalReason::StoreUnavailable),
-        };
-        (call, answer)
+        }
     }
 
     fn mode(&self) -> Mode {
@@ -88,12 +85,12 @@ impl Stand {
 }
 
 impl Calls for Stand {
-    fn start(&self, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
+    fn start(&self, call: CallId, endpoint: EndpointName, raw: String) -> BoxFuture<'_, Result<Answer, Unserved>> {
         self.started.lock().expect("lock").push((endpoint.clone(), raw.clone()));
         Box::pin(async move {
             match self.mode() {
-                Mode::Decide => Ok(self.decide(endpoint, raw).await),
-                Mode::Say(answer) => Ok((CallId(Uuid::nil()), answer)),
+                Mode::Decide => Ok(self.decide(call, endpoint, raw).await),
+                Mode::Say(answer) => Ok(answer),
                 Mode::Busy => Err(Busy.into()),
                 Mode::Elsewhere => Err(elsewhere("pbx2")),
                 Mode::Panic => panic!("as asked"),
