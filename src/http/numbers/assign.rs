@@ -29,6 +29,7 @@ pub(in crate::http) struct Assignment {
     /// Endpoint or id.
     #[serde(alias = "agentId")]
     agent: String,
+    #[schemars(range(min = 1, max = 1000))]
     daily_limit: Option<u32>,
     allowed_countries: Option<Vec<RegionCode>>,
     allowed_classes: Option<Vec<NumberClass>>,

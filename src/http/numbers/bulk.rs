@@ -52,6 +52,7 @@ pub(in crate::http) struct Request {
     /// Endpoint or id.
     #[serde(alias = "agentId")]
     agent: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     daily_limit: Option<u32>,
     allowed_countries: Option<Vec<RegionCode>>,
     /// What `edit` changes.

@@ -28,7 +28,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "NewNumber")]
 pub(in crate::http) struct New {
+    /// As a person would write it.
     #[serde(alias = "phoneNumber", alias = "phone_number")]
+    #[schemars(length(min = 3, max = 80))]
     number: String,
     #[serde(alias = "region")]
     country_code: Option<RegionCode>,
@@ -40,6 +42,7 @@ pub(in crate::http) struct New {
     provider_id: Option<ProviderId>,
     capabilities: Option<Capabilities>,
     metadata: Option<Metadata>,
+    #[schemars(range(min = 1, max = 100_000))]
     daily_limit: Option<u32>,
     trunk: Option<TrunkName>,
     is_primary: Option<bool>,
@@ -120,6 +123,7 @@ pub(in crate::http) struct Changes {
     provider_id: Set<ProviderId>,
     capabilities: Option<Capabilities>,
     metadata: Option<Metadata>,
+    #[schemars(range(min = 1, max = 100_000))]
     daily_limit: Set<u32>,
     trunk: Set<TrunkName>,
     is_primary: Option<bool>,

@@ -29,13 +29,16 @@ const GROUPS: u32 = 500;
 pub(in crate::http) struct Request {
     status: Option<Status>,
     assigned: Option<bool>,
+    #[schemars(length(min = 1, max = 100))]
     search: Option<String>,
     agent: Option<String>,
+    #[schemars(length(min = 1, max = 100))]
     provider: Option<String>,
     #[serde(alias = "region")]
     country_code: Option<RegionCode>,
     r#type: Option<NumberKind>,
     /// `key:value` of the metadata.
+    #[schemars(length(max = 100), regex(pattern = "^.*:.*$"))]
     group: Option<String>,
     include_inactive: Option<bool>,
     #[schemars(range(min = 1, max = 200))]
@@ -151,6 +154,7 @@ pub(in crate::http) async fn dropdown(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "GroupQuery")]
 pub(in crate::http) struct By {
+    #[schemars(length(min = 1, max = 100))]
     by: Option<String>,
 }
 
