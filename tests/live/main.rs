@@ -18,6 +18,7 @@ mod emergency;
 mod faults;
 mod fitness;
 mod giving_up;
+mod keys;
 mod kills;
 mod numbers;
 mod outage;

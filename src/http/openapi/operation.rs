@@ -126,7 +126,7 @@ impl Operation {
     /// What may stand behind the `?`: each field of the type.
     #[must_use]
     pub fn asks<T: JsonSchema>(mut self) -> Self {
-        self.query = Some(|generator| generator.subschema_for::<T>());
+        self.query = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 
@@ -140,7 +140,7 @@ impl Operation {
     /// The body, as JSON.
     #[must_use]
     pub fn takes<T: JsonSchema>(mut self, example: &'static str) -> Self {
-        self.payload = Some(Payload::Json { make: |generator| generator.subschema_for::<T>(), required: true });
+        self.payload = Some(Payload::Json { make: SchemaGenerator::subschema_for::<T>, required: true });
         self.example = Some(example);
         self
     }
@@ -148,7 +148,7 @@ impl Operation {
     /// The body, as JSON, or none.
     #[must_use]
     pub fn may_take<T: JsonSchema>(mut self, example: &'static str) -> Self {
-        self.payload = Some(Payload::Json { make: |generator| generator.subschema_for::<T>(), required: false });
+        self.payload = Some(Payload::Json { make: SchemaGenerator::subschema_for::<T>, required: false });
         self.example = Some(example);
         self
     }
@@ -164,7 +164,7 @@ impl Operation {
     /// An answer of this status.
     #[must_use]
     pub fn gives<T: JsonSchema>(mut self, status: u16, says: &'static str) -> Self {
-        self.answers.push((status, says, Content::Json(|generator| generator.subschema_for::<T>())));
+        self.answers.push((status, says, Content::Json(SchemaGenerator::subschema_for::<T>)));
         self
     }
 

@@ -161,7 +161,7 @@ fn form(of: &Value) -> String {
     let kinds = match &of["type"] {
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => kinds.iter().map(text).collect::<Vec<_>>().join(" or "),
-        _ => return "anything".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return "anything".to_owned(),
     };
     let bounds = match (&of["minimum"], &of["maximum"]) {
         (Value::Number(least), Value::Number(most)) => format!(" {least} to {most}"),
