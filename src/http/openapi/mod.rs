@@ -1,8 +1,21 @@
 //! The contract: an OpenAPI 3.1 document made from the types that the handlers read and write, and a page for people made from the
 //! document. `cordboard openapi` prints it; it is committed as `docs/openapi.json`.
 //!
-//! A new module writes its `docs()` beside its `routes()`, and a line in [`operations`]. A test holds the document against the
-//! router, both ways.
+//! A new module writes beside its `routes()`
+//!
+//! ```ignore
+//! pub(super) fn docs() -> Vec<Operation> {
+//!     vec![
+//!         Operation::get("/api/v1/campaigns", "listCampaigns", "Campaigns, newest first")
+//!             .needs(Action::CampaignsSee)
+//!             .asks::<Request>()
+//!             .gives::<Page>(200, "A page of campaigns"),
+//!     ]
+//! }
+//! ```
+//!
+//! and a line in [`operations`]; its types derive `JsonSchema`. A test holds the document against the router, both ways. What has no
+//! types yet is said with [`Operation::gives_json`].
 
 mod assemble;
 mod operation;
