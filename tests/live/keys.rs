@@ -97,6 +97,7 @@ fn a_start_with_a_key_rings_once_wherever_the_daemon_was_killed() {
             }
             floor.daemon.kill();
         }
+        floor.restart_daemon().await;
         assert!(died_at.len() >= 4, "it died at {died_at:?} only");
         let twice: Vec<_> = invites(floor).into_iter().filter(|(_, times)| *times > 1).collect();
         assert!(twice.is_empty(), "rang twice: {twice:?}");
