@@ -1,8 +1,8 @@
 # Everything runs on loopback and stops what it starts. `make` tells what there is.
 
 .DEFAULT_GOAL := help
-export ONCE PROFILE SIZE SEED PARTS N
-.PHONY: help demo test bench torture mutants fmt clean-state
+export ONCE PROFILE SIZE SEED PARTS N EXAMPLES
+.PHONY: help demo test bench torture mutants contract fmt clean-state
 
 help: ## tell what there is
 	@sed -n 's/^\([a-z-]*\): *## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -18,6 +18,9 @@ bench: ## measure it
 
 torture: ## kill, cut and lose everything; SIZE=10000 kills, SEED=1; `make test` runs a short form
 	@exec scripts/torture
+
+contract: ## hold a running daemon against its own OpenAPI document, as an owner and as an agent; EXAMPLES=10 an act
+	@exec scripts/contract
 
 mutants: ## break core and policy line by line, N=60 of all, SEED=1; says which the tests do not notice
 	@exec scripts/mutants

@@ -12,6 +12,8 @@ mod calls;
 mod campaigns;
 #[path = "cli/carriers.rs"]
 mod carriers;
+#[path = "cli/contract.rs"]
+mod contract;
 #[path = "cli/daemon.rs"]
 mod daemon;
 #[path = "cli/doctor.rs"]

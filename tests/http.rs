@@ -9,10 +9,16 @@ mod analytics;
 mod campaigns;
 #[path = "http/carriers.rs"]
 mod carriers;
+#[path = "http/contract.rs"]
+mod contract;
+#[path = "http/etags.rs"]
+mod etags;
 #[path = "http/events.rs"]
 mod events;
 #[path = "http/hang_up.rs"]
 mod hang_up;
+#[path = "http/keys.rs"]
+mod keys;
 #[path = "http/list.rs"]
 mod list;
 #[path = "http/look.rs"]

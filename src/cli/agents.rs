@@ -6,8 +6,11 @@ use super::organizations::on;
 use super::{output, secrets};
 use crate::core::ids::EndpointName;
 use crate::store::agents::{AgentKind, AgentRow, NewAgent, PhoneKind};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, history};
 use clap::{Args, Subcommand, ValueEnum};
+
+/// So many changes are shown.
+const CHANGES: u32 = 1000;
 
 /// Who talks, and their SIP accounts
 #[derive(Debug, Subcommand)]
@@ -43,6 +46,12 @@ pub enum Agents {
     /// Switch an agent off: no calls, and the phone cannot sign in
     #[command(after_help = "Example:\n  cordboard agents disable alice")]
     Disable {
+        /// The agent's SIP account
+        endpoint: EndpointName,
+    },
+    /// Show which numbers an agent had, when, and with which limits
+    #[command(after_help = "Example:\n  cordboard agents history alice")]
+    History {
         /// The agent's SIP account
         endpoint: EndpointName,
     },
@@ -103,6 +112,7 @@ impl Agents {
             Self::Password { endpoint } => password(context, &endpoint).await,
             Self::Enable { endpoint } => switch(context, &endpoint, true).await,
             Self::Disable { endpoint } => switch(context, &endpoint, false).await,
+            Self::History { endpoint } => past(context, &endpoint).await,
             Self::Limit { endpoint, limit } => set_limit(context, &endpoint, limit).await,
         }
     }
@@ -268,4 +278,26 @@ async fn set_limit(context: &Context, endpoint: &EndpointName, limit: Option<u32
         Some(limit) => format!("agent {endpoint} may make {limit} calls a day over all numbers"),
         None => format!("agent {endpoint} has no daily limit but those of the numbers"),
     })
+}
+
+async fn past(context: &Context, endpoint: &EndpointName) -> Outcome {
+    let store = context.store().await?;
+    let agent = store.agent(endpoint, None).await?;
+    let mut transaction = store.begin().await?;
+    let changes = history::of_agent(&mut transaction, agent.organization_id, agent.id, None, CHANGES).await?;
+    if context.json {
+        return output::print_json(&changes);
+    }
+    let row = |change: &history::Change| {
+        [
+            change.at.to_string(),
+            change.event.clone(),
+            output::maybe(change.number.as_ref()),
+            change.daily_limit.to_string(),
+            output::list(&change.allowed_countries),
+            change.by.clone(),
+        ]
+    };
+    let rows: Vec<_> = changes.iter().map(row).collect();
+    output::print(&output::table(["at", "event", "number", "daily limit", "countries", "by"], &rows))
 }

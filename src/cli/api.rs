@@ -48,13 +48,22 @@ struct Problem {
 }
 
 impl Daemon {
-    /// Asks that an agent be connected with a number.
-    pub async fn start(&self, agent: &EndpointName, to: &str, campaign: Option<&str>) -> Outcome<Started> {
+    /// Asks that an agent be connected with a number; with a key, once only.
+    pub async fn start(
+        &self,
+        agent: &EndpointName,
+        to: &str,
+        campaign: Option<&str>,
+        key: Option<&str>,
+    ) -> Outcome<Started> {
         let mut body = json!({"agent": agent, "to": to});
         if let Some(campaign) = campaign {
             body["campaign"] = campaign.into();
         }
-        let request = self.request(Method::POST, "/api/v1/calls")?.json(&body);
+        let mut request = self.request(Method::POST, "/api/v1/calls")?.json(&body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
         self.send(request).await
     }
 

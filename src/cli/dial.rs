@@ -24,6 +24,7 @@ use std::fmt::Write as _;
 #[command(after_help = "Example:
   cordboard dial alice '(202) 555-0123' --dry-run      decides as for a call; nothing is counted
   cordboard dial alice +12025550123                    the agent's phone rings first
+  cordboard dial alice +12025550123 --key order-4711   once only, however often it is said
   cordboard dial alice +12025550123 --campaign Spring  from one of the campaign's numbers
 
 A dry run exits with 0 if the call would be made, and with 3 if it would be refused.")]
@@ -39,6 +40,9 @@ pub struct Dial {
     /// Only decide, by the rules and numbers of this moment
     #[arg(long)]
     dry_run: bool,
+    /// Your name for this start: asked again with it within 24 hours, no second call is made
+    #[arg(long, value_name = "TEXT", conflicts_with = "dry_run")]
+    key: Option<String>,
     #[command(flatten)]
     daemon: Daemon,
 }
@@ -58,7 +62,8 @@ impl Dial {
         if self.dry_run {
             return self.try_out(context).await;
         }
-        let started = self.daemon.start(&self.endpoint, &self.number, self.campaign.as_deref()).await?;
+        let started =
+            self.daemon.start(&self.endpoint, &self.number, self.campaign.as_deref(), self.key.as_deref()).await?;
         if context.json {
             return output::print_json(&json!({"id": started.id, "from": started.from, "to": started.to}));
         }

@@ -21,9 +21,11 @@ mod fsck;
 mod import;
 mod live_metrics;
 mod local;
+mod man;
 mod migrate;
 mod node_metrics;
 mod numbers;
+mod openapi;
 mod organizations;
 mod output;
 mod secrets;
@@ -137,6 +139,8 @@ enum Command {
     Audit(audit::Audit),
     /// Print what completes commands in your shell
     Completions(completions::Completions),
+    Man(man::Man),
+    Openapi(openapi::Openapi),
 }
 
 /// The whole command line, for completions, manual pages and tests.
@@ -187,5 +191,7 @@ async fn act(command: Command, context: &Context) -> Outcome {
         Command::Webhooks(command) => command.run(context).await,
         Command::Audit(command) => command.run(context).await,
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(context),
+        Command::Openapi(command) => command.run(),
     }
 }

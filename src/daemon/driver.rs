@@ -36,7 +36,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 /// Even while all seems well, what is really there is looked at this often.
 const RESYNC_EVERY: Duration = Duration::from_secs(10);
@@ -325,9 +324,8 @@ impl Daemon {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         match ask {
-            Ask::Start { endpoint, raw, campaign, answer } => {
+            Ask::Start { call, endpoint, raw, campaign, answer } => {
                 crash_point!(K01);
-                let call = CallId(Uuid::now_v7());
                 let dialled = Dialled { campaign, ..self.directory.judge(Some(&endpoint), raw) };
                 tracing::info!(%call, %endpoint, emergency = dialled.emergency, "a call was asked for");
                 self.waiting.insert(request, answer);

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Debug)]
 pub(super) enum Ask {
     Start {
+        call: CallId,
         endpoint: EndpointName,
         raw: String,
         campaign: Option<CampaignId>,
@@ -39,19 +40,21 @@ pub(super) fn channel() -> (Handle, mpsc::Receiver<Ask>) {
 }
 
 impl Handle {
-    /// Asks that an agent be connected with a number. Comes back when it is decided, before any phone rings.
+    /// Asks that an agent be connected with a number, as this call, whose id is new. Comes back when it is decided, before any
+    /// phone rings.
     ///
     /// # Errors
     /// The loop is full or gone; nothing was begun.
     pub async fn start(
         &self,
+        call: CallId,
         endpoint: EndpointName,
         raw: String,
         campaign: Option<CampaignId>,
-    ) -> Result<(CallId, Answer), Busy> {
+    ) -> Result<Answer, Busy> {
         let (answer, answered) = oneshot::channel();
-        self.asks.try_send(Ask::Start { endpoint, raw, campaign, answer }).map_err(|_| Busy)?;
-        answered.await.map_err(|_| Busy)
+        self.asks.try_send(Ask::Start { call, endpoint, raw, campaign, answer }).map_err(|_| Busy)?;
+        answered.await.map(|(_, answer)| answer).map_err(|_| Busy)
     }
 
     /// Asks that a call end.

@@ -47,18 +47,19 @@ impl Switchboard {
         &self.lines
     }
 
-    /// Asks that an agent be connected with a number, for a campaign or none. Comes back when it is decided, before any phone rings.
+    /// Asks that an agent be connected with a number, as this call. Comes back when it is decided, before any phone rings.
     ///
     /// # Errors
     /// Nothing was begun: no node is ours, or its loop is full.
     pub async fn start(
         &self,
+        call: CallId,
         endpoint: EndpointName,
         raw: String,
         campaign: Option<CampaignId>,
-    ) -> Result<(CallId, Answer), Unserved> {
+    ) -> Result<Answer, Unserved> {
         let open = self.choose(&endpoint).await?;
-        Ok(open.handle.start(endpoint, raw, campaign).await?)
+        Ok(open.handle.start(call, endpoint, raw, campaign).await?)
     }
 
     /// Asks that a call on a node end.

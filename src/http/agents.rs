@@ -1,19 +1,23 @@
 //! `/api/v1/agents`: who talks. An agent sees only themselves.
 
 use super::auth::{Caller, Sight};
+use super::extract::AgentPath;
+use super::openapi::Operation;
 use super::{AppState, Problem};
 use crate::access::Action;
 use crate::core::ids::{AgentId, EndpointName};
 use crate::store::Transaction;
 use crate::store::agents::{self, AgentKind, AgentRow, PhoneKind};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An agent, as their organization sees them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Agent")]
 pub(super) struct AgentView {
     id: AgentId,
     endpoint: EndpointName,
@@ -49,7 +53,8 @@ impl From<AgentRow> for AgentView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AgentList")]
 pub(super) struct Agents {
     agents: Vec<AgentView>,
 }
@@ -67,7 +72,7 @@ pub(super) async fn list(State(state): State<AppState>, caller: Caller) -> Resul
 pub(super) async fn look(
     State(state): State<AppState>,
     caller: Caller,
-    Path(agent): Path<String>,
+    AgentPath(agent): AgentPath,
 ) -> Result<Json<AgentView>, Problem> {
     let sight = caller.may(Action::AgentsSee)?;
     let mut transaction = caller.begin(&state).await?;
@@ -89,4 +94,17 @@ pub(super) async fn find(
         agents::one(transaction, &endpoint, organization).await?
     };
     if sight.covers(Some(agent.id)) { Ok(agent) } else { Err(Problem::agent_not_found()) }
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/agents", "listAgents", "Who talks")
+            .says("An agent sees only themselves.")
+            .needs(Action::AgentsSee)
+            .gives::<Agents>(200, "The agents"),
+        Operation::get("/api/v1/agents/{agent}", "getAgent", "One agent")
+            .needs(Action::AgentsSee)
+            .gives::<AgentView>(200, "The agent"),
+    ]
 }

@@ -2,21 +2,25 @@
 
 use super::auth::Caller;
 use super::extract::{Form, Params};
+use super::openapi::Operation;
 use super::{AppState, Problem};
 use crate::access::Action;
 use crate::store::audit::{self, AuditFilter, AuditRow};
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const USUAL: u32 = 50;
 const MOST: u32 = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "AuditQuery")]
 pub(super) struct Request {
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<i64>,
@@ -32,8 +36,9 @@ impl Form for Request {
         rowId=<id of what was changed>, actor=<user:…, token:…, cli:…>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AuditEntry")]
 struct Entry {
     seq: i64,
     at: Timestamp,
@@ -66,7 +71,8 @@ impl From<AuditRow> for Entry {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditPage")]
 pub(super) struct Page {
     audit: Vec<Entry>,
     /// The `cursor` of the next page; null if this is the last.
@@ -91,4 +97,15 @@ pub(super) async fn list(
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.seq);
     Ok(Json(Page { audit: rows.into_iter().map(Entry::from).collect(), next }))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/audit", "listAudit", "Who changed what, newest first")
+            .says("Each entry's `hash` is made of the entry and the hash before it; `cordboard audit verify` recomputes them.")
+            .needs(Action::AuditSee)
+            .asks::<Request>()
+            .gives::<Page>(200, "A page of the trail"),
+    ]
 }

@@ -2,7 +2,7 @@
 //! some pages a request; who asks again goes on.
 
 use super::auth::Caller;
-use super::extract::{Form, Params};
+use super::extract::{Form, IdPath, Params};
 use super::{AppState, Problem};
 use crate::access::Action;
 use crate::carriers::import::{self, Desk, ImportError, Look, Report, Way};
@@ -12,7 +12,7 @@ use crate::inventory::listed::CarrierKind;
 use crate::store::carriers::{self, Taken};
 use crate::store::{Scope, organizations};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get, post};
 use serde::{Deserialize, Serialize};
@@ -33,17 +33,21 @@ pub(super) fn long_routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
         ("/api/v1/carriers/{id}/import", post(take_in)),
         ("/api/v1/carriers/{id}/drift", get(drift)),
         // where users of other systems look for it
+        ("/api/v1/numbers/import", post(take_in_the_only)),
         ("/api/v1/phone-numbers/import", post(take_in_the_only)),
     ]
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Carrier")]
 struct One {
     name: String,
+    #[schemars(with = "String")]
     kind: CarrierKind,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "CarrierList")]
 struct Carriers {
     carriers: Vec<One>,
 }
@@ -84,8 +88,9 @@ fn desk<'a>(state: &'a AppState, caller: &Caller) -> Desk<'a> {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CarrierImportQuery")]
 struct How {
     dry_run: bool,
     restart: bool,
@@ -107,11 +112,11 @@ struct Imported {
 async fn take_in(
     State(state): State<AppState>,
     caller: Caller,
-    Path(name): Path<String>,
+    IdPath(name): IdPath<String>,
     Params(how): Params<How>,
 ) -> Result<Json<Imported>, Problem> {
     caller.may(Action::ImportsManage)?;
-    let (carrier, client) = find(&state, &caller, &name).await?;
+    let (carrier, client) = find(&state, &caller, &name.ok_or_else(absent)?).await?;
     let way = Way { restart: how.restart, dry_run: how.dry_run, pages_max: PAGES };
     let report = import::import(&client, carrier, &desk(&state, &caller), way, |_| ()).await.map_err(problem)?;
     let rows = match report.import {
@@ -135,13 +140,17 @@ async fn take_in_the_only(state: State<AppState>, caller: Caller, how: Params<Ho
         let detail = "Your organization has several carriers. Say which: POST /api/v1/carriers/{name}/import.";
         return Err(Problem::new(StatusCode::CONFLICT, "which_carrier", "There are several carriers", detail));
     };
-    let name = Path(only.name.clone());
+    let name = IdPath(Some(only.name.clone()));
     take_in(state, caller, name, how).await
 }
 
-async fn drift(State(state): State<AppState>, caller: Caller, Path(name): Path<String>) -> Result<Json<Look>, Problem> {
+async fn drift(
+    State(state): State<AppState>,
+    caller: Caller,
+    IdPath(name): IdPath<String>,
+) -> Result<Json<Look>, Problem> {
     caller.may(Action::ImportsManage)?;
-    let (carrier, client) = find(&state, &caller, &name).await?;
+    let (carrier, client) = find(&state, &caller, &name.ok_or_else(absent)?).await?;
     Ok(Json(import::look(&client, carrier, &desk(&state, &caller), |_, _| ()).await.map_err(problem)?))
 }
 
@@ -178,4 +187,35 @@ fn refused(error: &CarrierError) -> Problem {
             Problem::new(StatusCode::BAD_GATEWAY, "carrier_refused", "The carrier's answer is of no use", detail)
         }
     }
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
+    use crate::http::openapi::Operation;
+    vec![
+        Operation::get("/api/v1/carriers", "listCarriers", "The accounts at carriers that are the organization's")
+            .says("They are added in the settings of the daemon, by its operator.")
+            .needs(Action::ImportsManage)
+            .gives::<Carriers>(200, "Their names and kinds"),
+        Operation::post(
+            "/api/v1/carriers/{id}/import",
+            "importFromCarrier",
+            "Take in the numbers that a carrier lists",
+        )
+        .says("A request reads some pages; who asks again goes on where it stopped.")
+        .needs(Action::ImportsManage)
+        .asks::<How>()
+        .gives_json(200, "What came of it, and the entries with something to say"),
+        Operation::post("/api/v1/numbers/import", "importFromOnlyCarrier", "Take in the numbers of the only carrier")
+            .needs(Action::ImportsManage)
+            .asks::<How>()
+            .gives_json(200, "What came of it, and the entries with something to say"),
+        Operation::get(
+            "/api/v1/carriers/{id}/drift",
+            "compareWithCarrier",
+            "What a carrier lists, held against what we have",
+        )
+        .needs(Action::ImportsManage)
+        .gives_json(200, "What differs"),
+    ]
 }

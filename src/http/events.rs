@@ -41,8 +41,9 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     vec![("/api/v1/events", get(stream))]
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "EventQuery")]
 pub(super) struct Request {
     /// Names with commas between them.
     types: Option<String>,
@@ -249,4 +250,18 @@ impl Reader {
         let data = r#"{"type":"stream.reset","data":{"detail":"Too much happened since. Read the lists anew."}}"#;
         sse::Event::default().id(self.place.to_string()).event("stream.reset").data(data)
     }
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
+    use crate::http::openapi::Operation;
+    vec![
+        Operation::get("/api/v1/events", "streamEvents", "What happens, as it happens")
+            .says("Server-sent events. Who was cut off says the last id in `Last-Event-ID`, misses nothing and gets nothing twice. An agent \
+                hears of their own calls. With `follow=false` it ends after what there is.")
+            .needs(Action::LiveSee)
+            .asks::<Request>()
+            .header("Last-Event-ID", "The id of the last event that you have")
+            .gives_media(200, "text/event-stream", "The stream"),
+    ]
 }

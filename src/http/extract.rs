@@ -92,6 +92,18 @@ impl FromRequestParts<AppState> for CallPath {
     }
 }
 
+/// What the address calls an agent: an endpoint or an id. What is no text is no agent of anybody's.
+pub(super) struct AgentPath(pub String);
+
+impl FromRequestParts<AppState> for AgentPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let path: Result<Path<String>, _> = Path::from_request_parts(parts, state).await;
+        path.map(|Path(agent)| Self(agent)).map_err(|_| Problem::agent_not_found())
+    }
+}
+
 /// The id that the address names; none if it is not an id, which is then nobody's.
 pub(super) struct IdPath<T>(pub Option<T>);
 

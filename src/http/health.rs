@@ -1,21 +1,23 @@
 //! `GET /healthz`: is the process alive? `GET /readyz`: can it make calls?
 
+use super::openapi::Operation;
 use super::{AppState, Reach};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An idle loop turns every second; one that has not turned for longer than this is stuck.
 const STUCK_MS: i64 = 5_000;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Alive {
     alive: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Ready {
     ready: bool,
 }
@@ -44,4 +46,23 @@ pub(super) fn ready(state: &AppState, reach: Reach) -> Response {
         Reach::Operators => (code(ready), Json(health)).into_response(),
         Reach::Anybody => (code(ready), Json(Ready { ready })).into_response(),
     }
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/healthz", "getAlive", "Does the loop that makes calls turn?")
+            .open()
+            .gives::<Alive>(200, "It does")
+            .gives::<Alive>(503, "It does not: the process should be started anew"),
+        Operation::get("/readyz", "getReady", "Can calls be made?")
+            .says("On a listener of operators, with all that is known about why not.")
+            .open()
+            .gives::<Ready>(200, "They can")
+            .gives::<Ready>(503, "They cannot at the moment"),
+        Operation::get("/metrics", "getMetrics", "Figures for Prometheus")
+            .says("Only on a listener of operators.")
+            .open()
+            .gives_media(200, "application/openmetrics-text", "In the format of OpenMetrics"),
+    ]
 }

@@ -3,6 +3,7 @@
 use super::auth::{Caller, Subject};
 use super::doors::Doors;
 use super::extract::{Body, Form};
+use super::openapi::Operation;
 use super::session::{no_cookie, user_of};
 use super::{AppState, Problem};
 use crate::access::{Action, Reach, Role};
@@ -14,12 +15,13 @@ use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Who one is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Me {
     organization: OrganizationView,
@@ -34,8 +36,9 @@ pub(super) struct Me {
     may: BTreeMap<Action, &'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MyOrganization")]
 struct OrganizationView {
     id: OrganizationId,
     slug: String,
@@ -44,23 +47,26 @@ struct OrganizationView {
     time_zone: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MyUser")]
 struct UserView {
     id: UserId,
     email: String,
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MyToken")]
 struct TokenView {
     id: TokenId,
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MyAgent")]
 struct AgentView {
     id: AgentId,
     endpoint: EndpointName,
@@ -113,12 +119,14 @@ pub(super) async fn read(state: &AppState, caller: &Caller) -> Result<Me, Proble
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewPassword {
     /// The one that one has.
+    #[schemars(with = "String")]
     current: SecretString,
     /// The one to be.
+    #[schemars(with = "String")]
     new: SecretString,
 }
 
@@ -144,4 +152,15 @@ pub(super) async fn password(
     users::change(&mut transaction, user, caller.organization, &change).await?;
     transaction.commit().await?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, no_cookie())]).into_response())
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/me", "getMe", "Who one is, and what one may do").gives::<Me>(200, "You"),
+        Operation::post("/api/v1/me/password", "changeMyPassword", "A new password for who signed in")
+            .says("Ends all sessions of the user, this one too. Not for tokens: 409 `no_session`.")
+            .takes::<NewPassword>(r#"{"current": "the password that was", "new": "a few words in a row"}"#)
+            .gives_nothing(204, "From now on it is the new one"),
+    ]
 }

@@ -11,6 +11,7 @@ mod calls;
 mod campaigns;
 mod carriers;
 mod doors;
+mod etag;
 mod events;
 mod extract;
 mod guard;
@@ -19,6 +20,7 @@ mod limit;
 mod me;
 pub mod metrics;
 mod numbers;
+pub mod openapi;
 mod patience;
 mod problem;
 mod router;
@@ -30,7 +32,7 @@ mod webhooks;
 
 pub use limit::Rate;
 pub use problem::Problem;
-pub use router::{api, operations, paths};
+pub use router::{api, open_paths, operations, paths};
 pub use server::serve;
 
 use crate::config::Carrier;
@@ -49,13 +51,14 @@ use std::time::Duration;
 
 /// What can be asked of the loop that makes the calls.
 pub trait Calls: Send + Sync + 'static {
-    /// Asks that an agent be connected with a number, for a campaign or none; answers when it is decided.
+    /// Asks that an agent be connected with a number, as this call, for a campaign or none; answers when it is decided.
     fn start(
         &self,
+        call: CallId,
         endpoint: EndpointName,
         raw: String,
         campaign: Option<CampaignId>,
-    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>>;
+    ) -> BoxFuture<'_, Result<Answer, Unserved>>;
 
     /// Asks that a call on a node end.
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>>;
@@ -64,11 +67,12 @@ pub trait Calls: Send + Sync + 'static {
 impl Calls for Switchboard {
     fn start(
         &self,
+        call: CallId,
         endpoint: EndpointName,
         raw: String,
         campaign: Option<CampaignId>,
-    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
-        Box::pin(self.start(endpoint, raw, campaign))
+    ) -> BoxFuture<'_, Result<Answer, Unserved>> {
+        Box::pin(self.start(call, endpoint, raw, campaign))
     }
 
     fn hang_up<'a>(&'a self, call: CallId, node: &'a str) -> BoxFuture<'a, Result<Answer, Unserved>> {

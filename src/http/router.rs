@@ -3,7 +3,7 @@
 use super::doors::Doors;
 use super::{
     AppState, Problem, Reach, agents, analytics, audit, calls, campaigns, carriers, events, guard, health, me, metrics,
-    numbers, session, tokens, users, webhooks,
+    numbers, openapi, session, tokens, users, webhooks,
 };
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
@@ -67,6 +67,11 @@ pub fn paths() -> Vec<&'static str> {
     [tenants().paths, long_tenants().paths].concat()
 }
 
+/// Every address that is nobody's, as it is routed for operators.
+pub fn open_paths() -> Vec<&'static str> {
+    about(Reach::Operators).paths
+}
+
 /// The API with its health; with the metrics too, if only operators can reach it.
 pub fn api(state: AppState, reach: Reach) -> Router {
     let bounds = guard::Bounds::new(&state);
@@ -84,20 +89,22 @@ pub fn api(state: AppState, reach: Reach) -> Router {
         .route_layer(own_site)
         .layer(Extension(doors))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes));
-    dressed(tenants.merge(long).merge(about(reach)), state)
+    dressed(tenants.merge(long).merge(about(reach).router), state)
 }
 
 /// Health and metrics only, for the listener of the operators.
 pub fn operations(state: AppState) -> Router {
-    dressed(about(Reach::Operators), state)
+    dressed(about(Reach::Operators).router, state)
 }
 
-fn about(reach: Reach) -> Router<AppState> {
+/// What is nobody's.
+fn about(reach: Reach) -> Routes {
     let ready = async move |State(state): State<AppState>| health::ready(&state, reach);
-    let router = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(ready));
+    let routes = Routes::new().route("/healthz", get(health::alive)).route("/readyz", get(ready));
+    let routes = routes.with(openapi::routes());
     match reach {
-        Reach::Operators => router.route("/metrics", get(metrics::metrics)),
-        Reach::Anybody => router,
+        Reach::Operators => routes.route("/metrics", get(metrics::metrics)),
+        Reach::Anybody => routes,
     }
 }
 

@@ -9,6 +9,7 @@ use super::doors::{Doors, Peer};
 use super::extract::{Body, Form};
 use super::guard::RequestId;
 use super::me::{self, Me};
+use super::openapi::Operation;
 use super::{AppState, Problem};
 use crate::core::ids::UserId;
 use crate::keys;
@@ -18,6 +19,7 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -25,10 +27,11 @@ use std::time::Duration;
 /// A shift, with the breaks in it.
 const LIFETIME: Lifetime = Lifetime { idle: Duration::from_hours(2), absolute: Duration::from_hours(12) };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SignIn {
     email: String,
+    #[schemars(with = "String")]
     password: SecretString,
     /// A token in the answer, instead of a cookie.
     #[serde(default)]
@@ -39,7 +42,7 @@ impl Form for SignIn {
     const FORM: &'static str = r#"{"email": "<address>", "password": "<password>", "bearer": <true for a token instead of a cookie; optional>}"#;
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct SignedIn {
     /// Only if it was asked for.
@@ -121,4 +124,19 @@ fn new_token() -> Result<(String, [u8; 32]), Problem> {
         tracing::error!(%error, "nobody can sign in");
         Problem::internal()
     })
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::post("/api/v1/session", "signIn", "Sign in")
+            .says("Browsers get a cookie; with `\"bearer\": true` there is a token in the answer instead. It ends after 12 hours, or \
+                when it was not used for 2.")
+            .open()
+            .takes::<SignIn>(r#"{"email": "ann@example.org", "password": "a few words in a row", "bearer": true}"#)
+            .gives::<SignedIn>(201, "Signed in"),
+        Operation::delete("/api/v1/session", "signOut", "Sign out")
+            .says("Not for tokens: 409 `no_session`. A token is revoked at `/api/v1/tokens/{id}`.")
+            .gives_nothing(204, "Signed out"),
+    ]
 }

@@ -3,6 +3,7 @@
 use super::agents;
 use super::auth::{Caller, Sight};
 use super::extract::{Body, Form, IdPath};
+use super::openapi::Operation;
 use super::users::{gives, short};
 use super::{AppState, Problem};
 use crate::access::{Action, Role};
@@ -15,12 +16,14 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A key, without the key.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Token")]
 pub(super) struct TokenView {
     id: TokenId,
     name: String,
@@ -52,7 +55,8 @@ impl From<TokenInfo> for TokenView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenList")]
 pub(super) struct Tokens {
     tokens: Vec<TokenView>,
 }
@@ -65,8 +69,9 @@ pub(super) async fn list(State(state): State<AppState>, caller: Caller) -> Resul
     Ok(Json(Tokens { tokens: rows.into_iter().map(TokenView::from).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewToken")]
 pub(super) struct Add {
     name: String,
     role: Role,
@@ -80,7 +85,8 @@ impl Form for Add {
     const FORM: &'static str = r#"{"name": "<what it is for>", "role": "<owner, admin, manager or agent>", and if wanted "acts": ["calls.see", …], "agent": "<endpoint or id>", "expiresAt": "<as 2027-01-31T00:00:00Z>"}"#;
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MadeToken")]
 struct Made {
     /// It is not shown again.
     token: String,
@@ -139,4 +145,23 @@ pub(super) async fn revoke(
     let token = tokens::revoke_one(&mut transaction, caller.organization, id).await?;
     transaction.commit().await?;
     Ok(Json(token.into()))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/tokens", "listTokens", "Keys for programs, void ones too")
+            .needs(Action::TokensManage)
+            .gives::<Tokens>(200, "The tokens, without the keys themselves"),
+        Operation::post("/api/v1/tokens", "addToken", "A key for a program")
+            .says("The key is in the answer and is not shown again. `acts` narrows it; nobody makes one of a role above their own.")
+            .needs(Action::TokensManage)
+            .takes::<Add>(r#"{"name": "crm", "role": "agent", "agent": "alice", "acts": ["calls.start", "calls.see"]}"#)
+            .gives::<Made>(201, "Made")
+            .located(),
+        Operation::delete("/api/v1/tokens/{id}", "revokeToken", "Make a key void")
+            .says("Once more changes nothing.")
+            .needs(Action::TokensManage)
+            .gives::<TokenView>(200, "It is void"),
+    ]
 }

@@ -3,17 +3,20 @@
 use super::agents;
 use super::auth::{Caller, Sight};
 use super::doors::Doors;
+use super::etag;
 use super::extract::{Body, Form, IdPath, said};
+use super::openapi::Operation;
 use super::{AppState, Problem};
 use crate::access::{Action, Role, may_give};
 use crate::core::ids::{AgentId, UserId};
 use crate::store::users::{self, NewUser, UserChange, UserRow};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
+use axum::http::header::{ETAG, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +24,9 @@ use serde::{Deserialize, Serialize};
 const LONGEST: usize = 200;
 
 /// Somebody who signs in, as their organization sees them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "User")]
 pub(super) struct UserView {
     id: UserId,
     email: String,
@@ -52,7 +56,19 @@ impl From<UserRow> for UserView {
     }
 }
 
-#[derive(Serialize)]
+impl UserView {
+    /// Another one whenever an admin would see a difference. That they signed in is none.
+    fn tag(&self) -> HeaderValue {
+        etag::of(&(&self.email, &self.name, self.role, self.active, self.agent_id, self.password_changed_at))
+    }
+
+    fn tagged(self) -> Response {
+        ([(ETAG, self.tag())], Json(self)).into_response()
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UserList")]
 pub(super) struct Users {
     users: Vec<UserView>,
 }
@@ -65,14 +81,16 @@ pub(super) async fn list(State(state): State<AppState>, caller: Caller) -> Resul
     Ok(Json(Users { users: rows.into_iter().map(UserView::from).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewUser")]
 pub(super) struct Add {
     email: String,
     #[serde(default)]
     name: String,
     role: Role,
     /// Without one they cannot sign in yet.
+    #[schemars(with = "Option<String>")]
     password: Option<SecretString>,
     /// Endpoint or id.
     agent: Option<String>,
@@ -108,7 +126,7 @@ pub(super) async fn add(
     }
     transaction.commit().await?;
     let location = format!("/api/v1/users/{}", user.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(UserView::from(user))).into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, location)], UserView::from(user).tagged()).into_response())
 }
 
 /// `GET /api/v1/users/{id}`.
@@ -116,20 +134,22 @@ pub(super) async fn look(
     State(state): State<AppState>,
     caller: Caller,
     IdPath(id): IdPath<UserId>,
-) -> Result<Json<UserView>, Problem> {
+) -> Result<Response, Problem> {
     caller.may(Action::UsersSee)?;
     let id = id.ok_or_else(|| Problem::absent("user"))?;
     let mut transaction = caller.begin(&state).await?;
-    Ok(Json(users::one(&mut transaction, id, Some(caller.organization)).await?.into()))
+    Ok(UserView::from(users::one(&mut transaction, id, Some(caller.organization)).await?).tagged())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "UserChange")]
 pub(super) struct Change {
     name: Option<String>,
     role: Option<Role>,
     /// false: cannot sign in, and is signed out.
     active: Option<bool>,
+    #[schemars(with = "Option<String>")]
     password: Option<SecretString>,
     /// Endpoint or id; null: none.
     #[expect(clippy::option_option, reason = "not said, said to be nobody, or somebody")]
@@ -147,8 +167,9 @@ pub(super) async fn change(
     Extension(doors): Extension<Doors>,
     caller: Caller,
     IdPath(id): IdPath<UserId>,
+    headers: HeaderMap,
     Body(body): Body<Change>,
-) -> Result<Json<UserView>, Problem> {
+) -> Result<Response, Problem> {
     caller.may(Action::UsersManage)?;
     let id = id.ok_or_else(|| Problem::absent("user"))?;
     short("name", body.name.as_deref().unwrap_or_default())?;
@@ -161,6 +182,7 @@ pub(super) async fn change(
     let user = users::locked(&mut transaction, id, caller.organization).await?;
     gives(&caller, user.role)?;
     gives(&caller, body.role.unwrap_or(user.role))?;
+    etag::matches(&headers, &UserView::from(user.clone()).tag())?;
     let was_owner = user.role == Role::Owner && user.active;
     let stays_owner = body.role.unwrap_or(user.role) == Role::Owner && body.active.unwrap_or(user.active);
     if was_owner && !stays_owner && users::owners(&mut transaction, caller.organization).await? < 2 {
@@ -176,7 +198,7 @@ pub(super) async fn change(
     let change = UserChange { name: body.name, role: body.role, active: body.active, password_hash };
     let user = users::change(&mut transaction, id, caller.organization, &change).await?;
     transaction.commit().await?;
-    Ok(Json(user.into()))
+    Ok(UserView::from(user).tagged())
 }
 
 /// Whether this role is theirs to give, or to take away.
@@ -190,4 +212,32 @@ pub(super) fn short(field: &str, text: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::wrong_field(field, "at most 200 characters in one line"))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/users", "listUsers", "Who signs in")
+            .needs(Action::UsersSee)
+            .gives::<Users>(200, "The users"),
+        Operation::post("/api/v1/users", "addUser", "Somebody new")
+            .says("Without a password they cannot sign in yet. Nobody gives a role above their own.")
+            .needs(Action::UsersManage)
+            .takes::<Add>(
+                r#"{"email": "ann@example.org", "name": "Ann", "role": "manager", "password": "a few words in a row"}"#,
+            )
+            .gives::<UserView>(201, "Added")
+            .located()
+            .tagged(),
+        Operation::get("/api/v1/users/{id}", "getUser", "One user")
+            .needs(Action::UsersSee)
+            .gives::<UserView>(200, "The user")
+            .tagged(),
+        Operation::patch("/api/v1/users/{id}", "changeUser", "Change a user")
+            .says("What is left out stays. Who is made inactive is signed out. The last active owner stays one.")
+            .needs(Action::UsersManage)
+            .takes::<Change>(r#"{"role": "admin", "agent": null}"#)
+            .gives::<UserView>(200, "Changed")
+            .guarded(),
+    ]
 }

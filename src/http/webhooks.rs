@@ -32,8 +32,9 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
 }
 
 /// A webhook, without its secret.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Webhook")]
 struct WebhookView {
     id: Uuid,
     url: String,
@@ -74,8 +75,9 @@ impl From<Webhook> for WebhookView {
 }
 
 /// What became of one event.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "WebhookDelivery")]
 struct DeliveryView {
     id: Uuid,
     /// The header `webhook-id`.
@@ -115,13 +117,15 @@ impl From<Delivery> for DeliveryView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "WebhookList")]
 struct Webhooks {
     webhooks: Vec<WebhookView>,
 }
 
 /// It is not shown again.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MadeWebhook")]
 struct Made {
     secret: String,
     #[serde(flatten)]
@@ -172,8 +176,9 @@ async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<Webh
     Ok(Json(Webhooks { webhooks: rows.into_iter().map(WebhookView::from).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewWebhook")]
 pub(super) struct Add {
     url: String,
     events: Option<Vec<String>>,
@@ -213,8 +218,9 @@ async fn look(
     Ok(Json(found(webhooks::one(&mut transaction, caller.organization, id).await)?.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "WebhookChange")]
 pub(super) struct Changes {
     url: Option<String>,
     #[serde(default, deserialize_with = "said")]
@@ -273,8 +279,9 @@ async fn rotate(
     Ok(Json(Made { secret: secret.text().expose_secret().to_owned(), view: made.into() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "WebhookDeliveryQuery")]
 pub(super) struct Which {
     state: Option<Stand>,
     limit: Option<u32>,
@@ -282,8 +289,9 @@ pub(super) struct Which {
 }
 
 /// Where deliveries stand.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "WebhookDeliveryState")]
 enum Stand {
     Pending,
     Delivered,
@@ -305,7 +313,8 @@ impl Form for Which {
         "state=<pending, delivered or failed>, limit=<1 to 200>, cursor=<`next` of the page before>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "WebhookDeliveryPage")]
 struct Deliveries {
     deliveries: Vec<DeliveryView>,
     /// The `cursor` of the next page; null if this is the last.
@@ -346,4 +355,43 @@ async fn send_again(
     let again = found(webhooks::send_again(&mut transaction, caller.organization, id, delivery).await)?;
     transaction.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(again.into())))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
+    use crate::http::openapi::Operation;
+    let needs = |operation: Operation| operation.needs(Action::WebhooksManage);
+    vec![
+        needs(Operation::get("/api/v1/webhooks", "listWebhooks", "Where events are sent"))
+            .gives::<Webhooks>(200, "Without their secrets"),
+        needs(Operation::post("/api/v1/webhooks", "addWebhook", "Somewhere new to send events to"))
+            .says("The secret with which deliveries are signed is in the answer and is not shown again.")
+            .takes::<Add>(r#"{"url": "https://example.org/hook", "events": ["call.answered"]}"#)
+            .gives::<Made>(201, "Made")
+            .located(),
+        needs(Operation::get("/api/v1/webhooks/{id}", "getWebhook", "One webhook"))
+            .gives::<WebhookView>(200, "The webhook"),
+        needs(Operation::patch("/api/v1/webhooks/{id}", "changeWebhook", "Change a webhook"))
+            .says("What is left out stays; `events: null` is all.")
+            .takes::<Changes>(r#"{"enabled": true}"#)
+            .gives::<WebhookView>(200, "Changed"),
+        needs(Operation::delete("/api/v1/webhooks/{id}", "deleteWebhook", "Remove a webhook, and what waits for it"))
+            .gives_nothing(204, "Removed"),
+        needs(Operation::post("/api/v1/webhooks/{id}/secret", "renewWebhookSecret", "A new secret"))
+            .says("For a day deliveries are signed with the old one too.")
+            .gives::<Made>(200, "With the new secret, which is not shown again"),
+        needs(Operation::get(
+            "/api/v1/webhooks/{id}/deliveries",
+            "listWebhookDeliveries",
+            "What was sent and what waits, newest first",
+        ))
+        .asks::<Which>()
+        .gives::<Deliveries>(200, "A page of deliveries"),
+        needs(Operation::post(
+            "/api/v1/webhooks/{id}/deliveries/{delivery}/send",
+            "sendDeliveryAgain",
+            "Send something again, now",
+        ))
+        .gives::<DeliveryView>(202, "It is to be sent"),
+    ]
 }

@@ -8,6 +8,7 @@ use super::{StoreError, assignments, columns};
 use crate::core::ids::{NumberId, OrganizationId};
 use crate::core::number::{E164, RegionCode};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Row};
@@ -16,8 +17,9 @@ use sqlx::{FromRow, PgConnection, Row};
 pub const QUARANTINE_DAYS: u32 = 30;
 
 /// A number that can be taken.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AvailableNumber")]
 pub struct Offer {
     /// The id.
     pub id: NumberId,

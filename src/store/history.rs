@@ -4,13 +4,15 @@ use super::{StoreError, columns};
 use crate::core::ids::{AgentId, AssignmentId, EndpointName, NumberId, OrganizationId};
 use crate::core::number::{E164, RegionCode};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Row};
 
 /// A change of an assignment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AssignmentChange")]
 pub struct Change {
     /// Its place in the history.
     pub id: i64,

@@ -7,6 +7,7 @@ use crate::core::ids::{AgentId, NumberId, OrganizationId, TrunkName};
 use crate::core::number::{E164, RegionCode};
 use crate::inventory::{Capabilities, Entry, Label, Metadata, NumberKind, Provider, ProviderId, Set};
 use crate::policy::NumberState;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
@@ -77,8 +78,9 @@ pub enum Edited {
 }
 
 /// What became of a number that was to be deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NumberDeletion")]
 pub enum Deleted {
     /// It is as if it had never been there.
     Deleted,

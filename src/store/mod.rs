@@ -25,6 +25,7 @@ pub mod fsck;
 pub mod history;
 pub mod inspect;
 pub mod inventory;
+pub mod keys;
 pub mod leases;
 pub mod listen;
 mod memory;

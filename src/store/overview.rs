@@ -2,12 +2,14 @@
 
 use super::StoreError;
 use crate::core::ids::OrganizationId;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 
 /// Numbers that have something in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberGroup")]
 pub struct Group {
     /// The value of the key; none: these have no such key.
     pub value: Option<String>,
@@ -20,8 +22,9 @@ pub struct Group {
 }
 
 /// How many there are of what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberSummary")]
 pub struct Summary {
     /// Agents.
     pub agents: i64,

@@ -6,12 +6,13 @@ use super::StoreError;
 pub use super::settle::settle;
 use crate::core::ids::OrganizationId;
 use crate::inventory::{Line, NumberKind};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Row};
 use uuid::Uuid;
 
 /// A list that is coming in, or was put away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct UploadId(pub Uuid);
 
@@ -25,8 +26,9 @@ pub enum Mode {
 }
 
 /// What became of a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UploadOutcome")]
 pub struct Outcome {
     /// It was written, as far as it was good.
     pub written: bool,
@@ -41,9 +43,10 @@ pub struct Outcome {
 }
 
 /// What became of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schemars(rename = "UploadFate")]
 pub enum Fate {
     /// It is still to be looked at.
     Ready,
@@ -58,7 +61,7 @@ pub enum Fate {
 }
 
 /// One line of a list, afterwards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadRow {
     /// Its place in the list, from 0.

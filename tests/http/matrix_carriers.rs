@@ -35,6 +35,7 @@ pub fn lines() -> Vec<Line> {
         // Which carrier is whose, the settings say; here it is nobody's.
         line("POST", "/api/v1/carriers/{id}/import", Rule::Never(ImportsManage), |_| at("/api/v1/carriers/x/import")),
         line("GET", "/api/v1/carriers/{id}/drift", Rule::Never(ImportsManage), |_| at("/api/v1/carriers/x/drift")),
+        line("POST", "/api/v1/numbers/import", Rule::Never(ImportsManage), |_| at("/api/v1/numbers/import")),
         line("POST", "/api/v1/phone-numbers/import", Rule::Never(ImportsManage), |_| {
             at("/api/v1/phone-numbers/import")
         }),

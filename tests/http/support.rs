@@ -32,7 +32,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tower::ServiceExt;
-use uuid::Uuid;
 
 pub const CUSTOMER: &str = "+12025550199";
 /// May stand in a test of what must not be repeated: it is unlike any other text.
@@ -61,8 +60,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    async fn decide(&self, endpoint: EndpointName, raw: String, campaign: Option<CampaignId>) -> (CallId, Answer) {
-        let call = CallId(Uuid::now_v7());
+    async fn decide(&self, call: CallId, endpoint: EndpointName, raw: String, campaign: Option<CampaignId>) -> Answer {
         let request = AdmitRequest {
             call,
             endpoint,
@@ -77,13 +75,12 @@ impl Stand {
             None => self.store.admit(&request, decide).await,
             Some(campaign) => self.store.admit_for(campaign, &request, decide).await,
         };
-        let answer = match admitted {
+        match admitted {
             Ok(Admitted::Admitted(_)) => Answer::Admitted,
             Ok(Admitted::Refused { reason, .. }) => Answer::Refused(reason),
             Ok(Admitted::Emergency) => Answer::Refused(RefusalReason::EmergencyNotPossible),
             Err(_) => Answer::Refused(RefusalReason::StoreUnavailable),
-        };
-        (call, answer)
+        }
     }
 
     fn mode(&self) -> Mode {
@@ -94,15 +91,16 @@ impl Stand {
 impl Calls for Stand {
     fn start(
         &self,
+        call: CallId,
         endpoint: EndpointName,
         raw: String,
         campaign: Option<CampaignId>,
-    ) -> BoxFuture<'_, Result<(CallId, Answer), Unserved>> {
+    ) -> BoxFuture<'_, Result<Answer, Unserved>> {
         self.started.lock().expect("lock").push((endpoint.clone(), raw.clone()));
         Box::pin(async move {
             match self.mode() {
-                Mode::Decide => Ok(self.decide(endpoint, raw, campaign).await),
-                Mode::Say(answer) => Ok((CallId(Uuid::nil()), answer)),
+                Mode::Decide => Ok(self.decide(call, endpoint, raw, campaign).await),
+                Mode::Say(answer) => Ok(answer),
                 Mode::Busy => Err(Busy.into()),
                 Mode::Elsewhere => Err(elsewhere("pbx2")),
                 Mode::Panic => panic!("as asked"),

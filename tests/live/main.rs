@@ -19,6 +19,7 @@ mod emergency;
 mod faults;
 mod fitness;
 mod giving_up;
+mod keys;
 mod kills;
 mod numbers;
 mod outage;

@@ -50,8 +50,9 @@ async fn candidates(
     Ok(analytics::unknown_callers(transaction, caller.organization, since).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ChosenNumbers")]
 pub(super) struct Chosen {
     #[serde(alias = "phoneNumbers")]
     numbers: Vec<E164>,
@@ -61,14 +62,15 @@ impl Form for Chosen {
     const FORM: &'static str = r#"{"numbers": ["+12025550123", …]}, 1 to 500 of those that were discovered"#;
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AddedNumbers")]
 pub(super) struct Added {
     added: usize,
     numbers: Vec<AddedNumber>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct AddedNumber {
     id: NumberId,
     number: E164,

@@ -6,18 +6,22 @@ use crate::core::ids::CallId;
 use crate::core::outcome::Disposition;
 use crate::http::auth::Caller;
 use crate::http::extract::{Form, Params};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem, agents};
 use crate::store::calls::{self, CallFilter};
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const USUAL: u32 = 50;
 const MOST: u32 = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CallQuery")]
 pub(in crate::http) struct Request {
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<CallId>,
@@ -31,8 +35,9 @@ impl Form for Request {
         disposition=<how the calls ended, such as answered or no_answer>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CallPage")]
 pub(in crate::http) struct Page {
     calls: Vec<CallView>,
     /// The `cursor` of the next page; null if this is the last.
@@ -62,4 +67,12 @@ pub(in crate::http) async fn list(
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.id);
     Ok(Json(Page { calls: rows.into_iter().map(CallView::from).collect(), next }))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Operation {
+    Operation::get("/api/v1/calls", "listCalls", "The organization's calls, newest first")
+        .needs(Action::CallsSee)
+        .asks::<Request>()
+        .gives::<Page>(200, "A page of calls")
 }

@@ -4,20 +4,24 @@ use super::view::{CallView, DecisionView, FactView};
 use crate::access::Action;
 use crate::http::auth::Caller;
 use crate::http::extract::{CallPath, Form, Params};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem};
 use crate::store::calls;
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CallInclude")]
 pub(in crate::http) struct Request {
     include: Option<Include>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CallIncludeWhat")]
 enum Include {
     Decision,
 }
@@ -26,7 +30,7 @@ impl Form for Request {
     const FORM: &'static str = "include=decision";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct CallWithFacts {
     #[serde(flatten)]
@@ -55,4 +59,13 @@ pub(in crate::http) async fn look(
         None => None,
     };
     Ok(Json(CallWithFacts { call: call.into(), facts: facts.iter().map(FactView::from).collect(), decision }))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Operation {
+    Operation::get("/api/v1/calls/{id}", "getCall", "One call with all that happened in it")
+        .says("With `include=decision` also why its number was chosen, or why none was.")
+        .needs(Action::CallsSee)
+        .asks::<Request>()
+        .gives::<CallWithFacts>(200, "The call")
 }

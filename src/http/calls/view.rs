@@ -8,10 +8,11 @@ use crate::core::record::Quota;
 use crate::policy::decision::{Considered, Decision, Reason};
 use crate::store::calls::CallRow;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Where a call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CallState {
     /// It is being decided.
@@ -56,8 +57,9 @@ pub(super) fn location(call: CallId) -> String {
 }
 
 /// A call.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Call")]
 pub(super) struct CallView {
     id: CallId,
     state: CallState,
@@ -142,8 +144,9 @@ impl From<CallRow> for CallView {
 }
 
 /// One thing that happened; only what belongs to its kind is there.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Fact")]
 pub(super) struct FactView {
     kind: &'static str,
     at: Timestamp,
@@ -151,8 +154,9 @@ pub(super) struct FactView {
     more: More,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FactMore")]
 struct More {
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
@@ -205,8 +209,9 @@ impl From<&Fact> for FactView {
 }
 
 /// Why a number was chosen, or none.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Decision")]
 pub(super) struct DecisionView {
     refusal: Option<RefusalReason>,
     agent_used_today: u32,
@@ -216,8 +221,9 @@ pub(super) struct DecisionView {
     discarded: Vec<ConsideredView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Considered")]
 struct ConsideredView {
     assignment_id: AssignmentId,
     number_id: NumberId,
@@ -228,8 +234,9 @@ struct ConsideredView {
     reasons: Vec<ReasonView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Reason")]
 struct ReasonView {
     /// For people.
     text: String,

@@ -17,11 +17,14 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ContactQuery")]
 pub(super) struct Which {
     search: Option<String>,
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
+    #[schemars(with = "Option<String>")]
     cursor: Option<ContactId>,
 }
 
@@ -60,8 +63,9 @@ pub(super) async fn list(
     Ok(Json(Page { contacts, next }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewContact")]
 pub(super) struct New {
     #[serde(alias = "phoneNumber", alias = "phone_number")]
     number: String,

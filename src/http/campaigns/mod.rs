@@ -96,11 +96,15 @@ pub(super) async fn link_only(
     Ok(campaigns::link_only(transaction, caller.organization, campaign, number).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CampaignQuery")]
 struct Request {
+    #[schemars(with = "Option<String>")]
     status: Option<CampaignStatus>,
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
+    #[schemars(with = "Option<String>")]
     cursor: Option<CampaignId>,
 }
 
@@ -135,8 +139,9 @@ async fn list(
     Ok(Json(Page { campaigns, next }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewCampaign")]
 struct New {
     name: Label,
 }
@@ -163,10 +168,12 @@ async fn look(
     Ok(Json(find(&mut caller.begin(&state).await?, &caller, &key).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CampaignChange")]
 struct Changes {
     name: Option<Label>,
+    #[schemars(with = "Option<String>")]
     status: Option<CampaignStatus>,
 }
 
@@ -205,8 +212,9 @@ async fn linked(
     Ok(Json(Linked { numbers: campaigns::numbers(&mut transaction, caller.organization, id).await? }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NumberLinks")]
 struct Links {
     /// Ids, or the numbers themselves.
     numbers: Vec<String>,
@@ -265,4 +273,64 @@ async fn unlink(
     let numbers = campaigns::numbers(&mut transaction, caller.organization, campaign.id).await?;
     transaction.commit().await?;
     Ok(Json(Linked { numbers }))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
+    use crate::http::openapi::Operation;
+    let sees = |operation: Operation| operation.needs(Action::CampaignsSee);
+    let manages = |operation: Operation| operation.needs(Action::CampaignsManage);
+    vec![
+        sees(Operation::get("/api/v1/campaigns", "listCampaigns", "Campaigns; without `status` all but archived ones"))
+            .asks::<Request>()
+            .gives_json(200, "A page of campaigns"),
+        manages(Operation::post("/api/v1/campaigns", "addCampaign", "A new campaign"))
+            .takes::<New>(r#"{"name": "Spring"}"#)
+            .gives_json(201, "Added")
+            .located(),
+        sees(Operation::get("/api/v1/campaigns/{id}", "getCampaign", "One campaign, by its id or name"))
+            .gives_json(200, "The campaign"),
+        manages(Operation::patch("/api/v1/campaigns/{id}", "changeCampaign", "Change a campaign"))
+            .takes::<Changes>(r#"{"status": "paused"}"#)
+            .gives_json(200, "The campaign as it is now"),
+        sees(Operation::get(
+            "/api/v1/campaigns/{id}/numbers",
+            "listCampaignNumbers",
+            "From which numbers its calls are made",
+        ))
+        .gives_json(200, "The numbers"),
+        manages(Operation::post("/api/v1/campaigns/{id}/numbers", "linkNumbers", "Numbers for a campaign"))
+            .takes::<Links>(r#"{"numbers": ["+12025550123"]}"#)
+            .gives_json(200, "Its numbers"),
+        manages(Operation::delete(
+            "/api/v1/campaigns/{id}/numbers/{number}",
+            "unlinkNumber",
+            "Take a number from a campaign",
+        ))
+        .gives_json(200, "The numbers that are left"),
+        sees(Operation::get("/api/v1/campaigns/{id}/contacts", "listContacts", "Whom a campaign calls"))
+            .asks::<contacts::Which>()
+            .gives_json(200, "A page of contacts"),
+        manages(Operation::post("/api/v1/campaigns/{id}/contacts", "addContact", "Somebody to call"))
+            .takes::<contacts::New>(r#"{"number": "+12025550123", "name": "Bob"}"#)
+            .gives_json(201, "Added"),
+        manages(Operation::delete(
+            "/api/v1/campaigns/{id}/contacts/{contact}",
+            "removeContact",
+            "Somebody not to call any more",
+        ))
+        .gives_nothing(204, "Removed"),
+        manages(Operation::post(
+            "/api/v1/campaigns/{id}/contacts/bulk-upload",
+            "uploadContacts",
+            "A list of people to call",
+        ))
+        .takes_media(
+            &[("text/csv", "With a first line that names the columns"), ("application/json", "A list of contacts")],
+            "number,name
++12025550123,Bob
+",
+        )
+        .gives_json(200, "What became of it"),
+    ]
 }

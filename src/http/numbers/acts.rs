@@ -4,6 +4,7 @@ use super::view::NumberView;
 use super::{NumberPath, assign, find, may_switch};
 use crate::access::Action;
 use crate::http::auth::Caller;
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem};
 use crate::policy::NumberState;
 use crate::store::inventory::{self, Edit};
@@ -112,4 +113,20 @@ endpoints! {
     retire = Retire;
     /// The one the organization is known by; the one before is it no longer.
     primary = Primary;
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    let acts = [
+        ("/api/v1/numbers/{number}/activate", "activateNumber", "Put a number back in use"),
+        ("/api/v1/numbers/{number}/deactivate", "deactivateNumber", "Switch a number off for a while"),
+        ("/api/v1/numbers/{number}/rest", "restNumber", "Let a number recover"),
+        ("/api/v1/numbers/{number}/retire", "retireNumber", "Give a number back to the carrier: its assignments end"),
+        ("/api/v1/numbers/{number}/primary", "makeNumberPrimary", "Make it the number the organization is known by"),
+    ];
+    let act = |(path, id, summary)| {
+        let post = Operation::post(path, id, summary).needs(Action::NumbersManage);
+        post.gives::<NumberView>(200, "The number as it is now")
+    };
+    acts.map(act).to_vec()
 }

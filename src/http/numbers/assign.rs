@@ -6,7 +6,8 @@ use crate::access::Action;
 use crate::core::ids::{AgentId, EndpointName, NumberId};
 use crate::core::number::{NumberClass, RegionCode};
 use crate::http::auth::{Caller, Sight};
-use crate::http::extract::{Body, Form, MaybeBody, Params};
+use crate::http::extract::{AgentPath, Body, Form, MaybeBody, Params};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem, agents};
 use crate::numbering;
 use crate::policy::NumberState;
@@ -16,16 +17,19 @@ use crate::store::history::{self, Change};
 use crate::store::inventory::{self, NumberKey};
 use crate::store::numbers::NumberRow;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewAssignment")]
 pub(in crate::http) struct Assignment {
     /// Endpoint or id.
     #[serde(alias = "agentId")]
     agent: String,
+    #[schemars(range(min = 1, max = 1000))]
     daily_limit: Option<u32>,
     allowed_countries: Option<Vec<RegionCode>>,
     allowed_classes: Option<Vec<NumberClass>>,
@@ -108,8 +112,9 @@ pub(in crate::http) async fn assign(
     finish(&state, transaction, &caller, row.id).await
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "Unassignment")]
 pub(in crate::http) struct From {
     #[serde(alias = "agentId")]
     agent: Option<String>,
@@ -147,8 +152,9 @@ pub(super) async fn finish(
 }
 
 /// What an agent has, and what is left of it today.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumbersOfAgent")]
 pub(in crate::http) struct OfAgent {
     agent_id: AgentId,
     agent: EndpointName,
@@ -165,7 +171,7 @@ pub(in crate::http) struct OfAgent {
 pub(in crate::http) async fn of_agent(
     State(state): State<AppState>,
     caller: Caller,
-    Path(agent): Path<String>,
+    AgentPath(agent): AgentPath,
 ) -> Result<Json<OfAgent>, Problem> {
     let sight = caller.may(Action::UsageSee)?;
     let mut transaction = caller.begin(&state).await?;
@@ -187,9 +193,11 @@ pub(in crate::http) async fn of_agent(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "HistoryQuery")]
 pub(in crate::http) struct Where {
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     cursor: Option<i64>,
 }
@@ -198,8 +206,9 @@ impl Form for Where {
     const FORM: &'static str = "limit=<1 to 200>, cursor=<`next` of the page before>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "History")]
 pub(in crate::http) struct Changes {
     history: Vec<Change>,
     next: Option<i64>,
@@ -236,7 +245,7 @@ pub(in crate::http) async fn history(
 pub(in crate::http) async fn history_of_agent(
     State(state): State<AppState>,
     caller: Caller,
-    Path(agent): Path<String>,
+    AgentPath(agent): AgentPath,
     Params(page): Params<Where>,
 ) -> Result<Json<Changes>, Problem> {
     let sight = caller.may(Action::UsageSee)?;
@@ -245,4 +254,42 @@ pub(in crate::http) async fn history_of_agent(
     let agent = agents::find(&mut transaction, &caller, sight, &agent).await?;
     let organization = caller.organization;
     Ok(changes(history::of_agent(&mut transaction, organization, agent.id, page.cursor, limit + 1).await?, limit))
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get(
+            "/api/v1/numbers/agent/{agent}",
+            "getNumbersOfAgent",
+            "What an agent has, and what is left of it today",
+        )
+        .needs(Action::UsageSee)
+        .gives::<OfAgent>(200, "The agent's numbers"),
+        Operation::get(
+            "/api/v1/numbers/agent/{agent}/history",
+            "getAgentHistory",
+            "Which numbers an agent had, newest first",
+        )
+        .needs(Action::UsageSee)
+        .asks::<Where>()
+        .gives::<Changes>(200, "A page of changes"),
+        Operation::post("/api/v1/numbers/{number}/assign", "assignNumber", "Let an agent call from a number")
+            .says("Or change with which limits. `agentId` is taken for `agent` too.")
+            .needs(Action::AssignmentsManage)
+            .takes::<Assignment>(r#"{"agent": "alice", "dailyLimit": 100, "allowedCountries": ["US", "CA"]}"#)
+            .gives::<NumberView>(200, "The number with its agents"),
+        Operation::post(
+            "/api/v1/numbers/{number}/unassign",
+            "unassignNumber",
+            "Take a number from an agent, or from all",
+        )
+        .needs(Action::AssignmentsManage)
+        .may_take::<From>(r#"{"agent": "alice"}"#)
+        .gives::<NumberView>(200, "The number with the agents who are left"),
+        Operation::get("/api/v1/numbers/{number}/history", "getNumberHistory", "Who had a number, newest first")
+            .needs(Action::NumbersSee)
+            .asks::<Where>()
+            .gives::<Changes>(200, "A page of changes"),
+    ]
 }

@@ -10,6 +10,7 @@ use crate::core::ids::NumberId;
 use crate::core::number::{E164, RegionCode};
 use crate::http::auth::{Caller, Sight};
 use crate::http::extract::{Body, Form};
+use crate::http::openapi;
 use crate::http::{AppState, Problem, campaigns};
 use crate::store::inventory::{self, Edit, NumberKey};
 use crate::store::numbers::NumberRow;
@@ -18,6 +19,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -25,8 +27,9 @@ use std::collections::BTreeSet;
 /// More would hold what they lock for too long.
 const MOST: usize = 500;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BulkOperation")]
 enum Operation {
     Activate,
     Deactivate,
@@ -38,15 +41,18 @@ enum Operation {
     Edit,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Bulk")]
 pub(in crate::http) struct Request {
     operation: Operation,
     /// By their ids, or by themselves.
+    #[schemars(length(min = 1, max = 500))]
     numbers: Vec<String>,
     /// Endpoint or id.
     #[serde(alias = "agentId")]
     agent: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     daily_limit: Option<u32>,
     allowed_countries: Option<Vec<RegionCode>>,
     /// What `edit` changes.
@@ -65,16 +71,26 @@ impl Form for Request {
         "set": {<for edit: what is to be changed>}, "allOrNothing": <true unless you say otherwise>}"#;
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BulkFate")]
 enum Fate {
     Done,
     Error,
     NotDone,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BulkAnswer")]
+struct Answer {
+    done: usize,
+    errors: usize,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "BulkRow")]
 struct Row {
     /// Its place in the request, from 0.
     index: usize,
@@ -159,7 +175,7 @@ pub(in crate::http) async fn bulk(
     }
     transaction.commit().await?;
     let done = rows.iter().filter(|row| row.result == Fate::Done).count();
-    Ok(Json(json!({ "done": done, "errors": errors, "rows": rows })).into_response())
+    Ok(Json(Answer { done, errors, rows }).into_response())
 }
 
 impl Row {
@@ -232,4 +248,16 @@ impl Work {
             (Self::Edit, None) => Err(Problem::internal()),
         }
     }
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<openapi::Operation> {
+    vec![
+        openapi::Operation::post("/api/v1/numbers/bulk", "changeNumbers", "One act on up to 500 numbers")
+            .says("All or nothing, unless `allOrNothing` is false. Each number gets its answer; if all is refused they are in the \
+                `rows` of the problem.")
+            .needs(Action::NumbersManage)
+            .takes::<Request>(r#"{"operation": "edit", "numbers": ["+12025550123"], "set": {"friendlyName": "Support"}}"#)
+            .gives::<Answer>(200, "What became of each"),
+    ]
 }

@@ -7,7 +7,9 @@ use crate::access::Action;
 use crate::core::ids::TrunkName;
 use crate::core::number::RegionCode;
 use crate::http::auth::{Caller, Sight};
+use crate::http::etag::outdated;
 use crate::http::extract::{Body, Form};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem, campaigns};
 use crate::inventory::{Capabilities, Entry, Label, Metadata, NumberKind, Provider, ProviderId, Set};
 use crate::numbering;
@@ -19,12 +21,16 @@ use axum::extract::State;
 use axum::http::header::{ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewNumber")]
 pub(in crate::http) struct New {
+    /// As a person would write it.
     #[serde(alias = "phoneNumber", alias = "phone_number")]
+    #[schemars(length(min = 3, max = 80))]
     number: String,
     #[serde(alias = "region")]
     country_code: Option<RegionCode>,
@@ -36,6 +42,7 @@ pub(in crate::http) struct New {
     provider_id: Option<ProviderId>,
     capabilities: Option<Capabilities>,
     metadata: Option<Metadata>,
+    #[schemars(range(min = 1, max = 100_000))]
     daily_limit: Option<u32>,
     trunk: Option<TrunkName>,
     is_primary: Option<bool>,
@@ -104,8 +111,9 @@ pub(in crate::http) async fn look(
 }
 
 /// What is to be changed; what is left out stays, and what is null is taken away.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "NumberChange")]
 pub(in crate::http) struct Changes {
     #[serde(alias = "name")]
     friendly_name: Set<Label>,
@@ -115,6 +123,7 @@ pub(in crate::http) struct Changes {
     provider_id: Set<ProviderId>,
     capabilities: Option<Capabilities>,
     metadata: Option<Metadata>,
+    #[schemars(range(min = 1, max = 100_000))]
     daily_limit: Set<u32>,
     trunk: Set<TrunkName>,
     is_primary: Option<bool>,
@@ -178,8 +187,9 @@ pub(in crate::http) async fn edit(
     Ok(([(ETAG, tag)], Json(shown)).into_response())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DeletedNumber")]
 struct Gone {
     result: Deleted,
 }
@@ -212,14 +222,44 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
     }
 }
 
-fn outdated() -> Problem {
-    let detail = "Somebody changed the number since you read it, and nothing was changed now. Read it again, and send \
-        its ETag as If-Match.";
-    Problem::new(StatusCode::PRECONDITION_FAILED, "outdated", "The number was changed meanwhile", detail)
-}
-
 fn no_trunk() -> Problem {
     let detail =
         "There is no trunk of that name. Leave it out if there is just one, or ask your administrator.".to_owned();
     unprocessable("no_such_trunk", "No such trunk", detail)
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    let example = r#"{"friendlyName": "Support", "dailyLimit": 300, "metadata": {"department": "support"}}"#;
+    let changes = |operation: Operation| {
+        let operation = operation.needs(Action::NumbersManage).takes::<Changes>(example);
+        operation.gives::<NumberView>(200, "The number as it is now").guarded()
+    };
+    vec![
+        Operation::post("/api/v1/numbers", "addNumber", "A number that the organization has")
+            .says("`phoneNumber` is taken for `number`, `region` for `countryCode`, `name` for `friendlyName`, `providerSid` for \
+                `providerId`. Without a country code the number is read as of the organization's country.")
+            .needs(Action::NumbersManage)
+            .takes::<New>(r#"{"number": "+12025550123", "provider": "telnyx", "friendlyName": "Sales", "dailyLimit": 300}"#)
+            .gives::<NumberView>(201, "Added")
+            .located()
+            .tagged(),
+        Operation::get("/api/v1/numbers/{number}", "getNumber", "One number with its agents")
+            .needs(Action::NumbersSee)
+            .gives::<NumberView>(200, "The number")
+            .tagged(),
+        changes(
+            Operation::patch("/api/v1/numbers/{number}", "changeNumber", "Change a number")
+                .says("What is left out stays, and what is null is taken away."),
+        ),
+        changes(
+            Operation::put("/api/v1/numbers/{number}", "putNumber", "Change a number, for programs that only know PUT")
+                .says("The same as PATCH: what is left out stays."),
+        ),
+        Operation::delete("/api/v1/numbers/{number}", "deleteNumber", "Delete a number that no agent has")
+            .says("One from which calls were made is kept for their sake, as retired.")
+            .needs(Action::NumbersManage)
+            .gives::<Gone>(200, "It is gone")
+            .header("If-Match", "The `ETag` that you read. If somebody changed it since, nothing happens: 412 `outdated`."),
+    ]
 }

@@ -1,8 +1,10 @@
 //! `GET …/numbers/export`: all numbers as CSV, which can be uploaded again. Nothing in it is a formula to a spreadsheet.
 
 use super::list::everything;
+use crate::access::Action;
 use crate::core::ids::NumberId;
 use crate::http::auth::Caller;
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem};
 use crate::inventory::csv;
 use crate::policy::NumberState;
@@ -52,4 +54,13 @@ async fn page(state: &AppState, caller: &Caller, after: Option<NumberId>) -> Res
     let filter = NumberFilter { states, ..NumberFilter::default() };
     let mut transaction = caller.begin(state).await?;
     Ok(inventory::page(&mut transaction, caller.organization, &filter, after, PAGE).await?)
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/numbers/export", "exportNumbers", "All numbers as CSV, which can be uploaded again")
+            .needs(Action::NumbersSee)
+            .gives_media(200, "text/csv", "The list"),
+    ]
 }

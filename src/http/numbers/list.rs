@@ -6,6 +6,7 @@ use crate::core::ids::NumberId;
 use crate::core::number::{E164, RegionCode};
 use crate::http::auth::{Caller, Sight};
 use crate::http::extract::{Form, Params};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem, agents};
 use crate::inventory::NumberKind;
 use crate::policy::NumberState;
@@ -13,6 +14,7 @@ use crate::store::inventory::{self, NumberFilter};
 use crate::store::overview::{self, Group, Summary};
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const USUAL: u32 = 50;
@@ -21,20 +23,25 @@ const MOST: u32 = 200;
 const DROPDOWN: u32 = 1000;
 const GROUPS: u32 = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NumberQuery")]
 pub(in crate::http) struct Request {
     status: Option<Status>,
     assigned: Option<bool>,
+    #[schemars(length(min = 1, max = 100))]
     search: Option<String>,
     agent: Option<String>,
+    #[schemars(length(min = 1, max = 100))]
     provider: Option<String>,
     #[serde(alias = "region")]
     country_code: Option<RegionCode>,
     r#type: Option<NumberKind>,
     /// `key:value` of the metadata.
+    #[schemars(length(max = 100), regex(pattern = "^.*:.*$"))]
     group: Option<String>,
     include_inactive: Option<bool>,
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<NumberId>,
@@ -47,8 +54,9 @@ impl Form for Request {
         includeInactive=<false: only active ones, true: retired ones too>, limit=<1 to 200>, cursor=<`next` of the page before>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberPage")]
 pub(in crate::http) struct Page {
     numbers: Vec<NumberView>,
     /// The `cursor` of the next page; null if this is the last.
@@ -99,8 +107,9 @@ pub(in crate::http) async fn list(
     Ok(Json(Page { numbers: views(&mut transaction, sight, rows).await?, next }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "DropdownQuery")]
 pub(in crate::http) struct Choice {
     search: Option<String>,
 }
@@ -109,8 +118,9 @@ impl Form for Choice {
     const FORM: &'static str = "search=<a part of the number or the name>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DropdownItem")]
 pub(in crate::http) struct Item {
     id: NumberId,
     number: E164,
@@ -140,9 +150,11 @@ pub(in crate::http) async fn dropdown(
     Ok(Json(items))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "GroupQuery")]
 pub(in crate::http) struct By {
+    #[schemars(length(min = 1, max = 100))]
     by: Option<String>,
 }
 
@@ -150,15 +162,17 @@ impl Form for By {
     const FORM: &'static str = "by=<a key of the metadata, such as department>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", untagged)]
+#[schemars(rename = "NumberGroups")]
 pub(in crate::http) enum Groups {
     Of { by: String, groups: Vec<Group> },
     Keys { keys: Vec<KeyView> },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "GroupKey")]
 pub(in crate::http) struct KeyView {
     key: String,
     numbers: i64,
@@ -211,4 +225,39 @@ pub(super) fn everything(caller: &Caller) -> Result<(), Problem> {
         Sight::All => Ok(()),
         Sight::Own(_) => Err(Problem::forbidden(Action::NumbersSee)),
     }
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/numbers", "listNumbers", "The organization's numbers with their agents")
+            .says("Without `status` and `includeInactive`: all but retired ones. An agent sees their own.")
+            .needs(Action::NumbersSee)
+            .asks::<Request>()
+            .gives::<Page>(200, "A page of numbers"),
+        Operation::get(
+            "/api/v1/numbers/dropdown",
+            "getNumbersDropdown",
+            "The numbers in use, with labels, the primary one first",
+        )
+        .says("1000 at most.")
+        .needs(Action::NumbersSee)
+        .asks::<Choice>()
+        .gives::<Vec<Item>>(200, "The items"),
+        Operation::get("/api/v1/numbers/groups", "groupNumbers", "Numbers by the values of a key of their metadata")
+            .says("Without `by`: the keys that there are.")
+            .needs(Action::NumbersSee)
+            .asks::<By>()
+            .gives::<Groups>(200, "The groups"),
+        Operation::get("/api/v1/numbers/summary", "countNumbers", "How many agents, and numbers with and without one")
+            .needs(Action::NumbersSee)
+            .gives::<Summary>(200, "The counts"),
+        Operation::get(
+            "/api/v1/numbers/primary/current",
+            "getPrimaryNumber",
+            "The number the organization is known by",
+        )
+        .needs(Action::NumbersSee)
+        .gives::<Option<NumberView>>(200, "The number; null if there is none"),
+    ]
 }

@@ -13,6 +13,7 @@ mod view;
 
 use super::auth::{Caller, Sight};
 use super::guard::Bounds;
+use super::openapi::Operation;
 use super::{AppState, Problem};
 use crate::access::Action;
 use crate::core::ids::NumberId;
@@ -72,6 +73,21 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
 pub(super) fn long_routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     let upload = || post(upload::upload);
     vec![("/api/v1/numbers/bulk-upload", upload()), ("/api/v1/phone-numbers/bulk-upload", upload())]
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    [
+        list::docs(),
+        edit::docs(),
+        acts::docs(),
+        assign::docs(),
+        bulk::docs(),
+        upload::docs(),
+        export::docs(),
+        pool::docs(),
+    ]
+    .concat()
 }
 
 /// How many lists are taken at the same time, and for how long each.

@@ -9,6 +9,7 @@ use crate::core::ids::NumberId;
 use crate::core::number::{E164, RegionCode};
 use crate::http::auth::{Caller, Sight};
 use crate::http::extract::{Body, Form, Params};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem};
 use crate::policy::NumberState;
 use crate::store::claims::{self, Claim, Offer, QUARANTINE_DAYS};
@@ -18,6 +19,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -26,12 +28,14 @@ const MOST: u32 = 200;
 /// So many are offered to who came too late.
 const FRESH: u32 = 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "AvailableQuery")]
 pub(in crate::http) struct Wish {
     #[serde(alias = "region")]
     country_code: Option<RegionCode>,
     search: Option<String>,
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     cursor: Option<NumberId>,
 }
@@ -41,8 +45,9 @@ impl Form for Wish {
         cursor=<`next` of the page before>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AvailableNumbers")]
 pub(in crate::http) struct Offers {
     numbers: Vec<Offer>,
     next: Option<NumberId>,
@@ -67,8 +72,9 @@ pub(in crate::http) async fn available(
     Ok(Json(Offers { numbers: offers, next }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NumberChoice")]
 pub(in crate::http) struct Choice {
     #[serde(alias = "phoneNumber", alias = "phone_number")]
     number: String,
@@ -91,8 +97,9 @@ impl Choice {
 }
 
 /// The number that the organization has now.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CurrentNumber")]
 struct Mine {
     has_phone: bool,
     phone_number: Option<E164>,
@@ -191,8 +198,9 @@ pub(in crate::http) async fn rest(State(state): State<AppState>, caller: Caller)
     answer(transaction, Claim::Done(Box::new(row)), StatusCode::OK).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ReleasedNumber")]
 struct Released {
     released: E164,
     /// So long nobody else gets it.
@@ -212,8 +220,9 @@ pub(in crate::http) async fn release(State(state): State<AppState>, caller: Call
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ProvisionedNumber")]
 struct Provisioned {
     /// It was given now; false: the organization had it before.
     #[serde(rename = "provisioned")]
@@ -237,4 +246,40 @@ pub(in crate::http) async fn provision(State(state): State<AppState>, caller: Ca
     transaction.commit().await?;
     let status = if provisioned { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Provisioned { given_now: provisioned, phone_number: number.number, number })).into_response())
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    let number = r#"{"number": "+12025550123"}"#;
+    vec![
+        Operation::get("/api/v1/numbers/available", "listAvailableNumbers", "Numbers of the inventory that one may take")
+            .needs(Action::NumbersSee)
+            .asks::<Wish>()
+            .gives::<Offers>(200, "A page of offers"),
+        Operation::post("/api/v1/numbers/assign", "chooseNumber", "Take a number out of the inventory, for good")
+            .says("Once. `phoneNumber` is taken for `number` too. Who comes too late is told in `available` what is still free.")
+            .needs(Action::NumbersClaim)
+            .takes::<Choice>(number)
+            .gives::<Mine>(201, "It is yours"),
+        Operation::get("/api/v1/numbers/current", "getCurrentNumber", "The number that the organization has")
+            .needs(Action::NumbersSee)
+            .gives::<Mine>(200, "It, or none"),
+        Operation::post("/api/v1/numbers/current/swap", "swapNumber", "Another number in the place of the one that was chosen")
+            .says("Its agents go on with the new one.")
+            .needs(Action::NumbersRelease)
+            .takes::<Choice>(number)
+            .gives::<Mine>(200, "The new one"),
+        Operation::post("/api/v1/numbers/current/rest", "restCurrentNumber", "Let the chosen number recover")
+            .says("To use it again: `activate`.")
+            .needs(Action::NumbersRelease)
+            .gives::<Mine>(200, "It rests"),
+        Operation::post("/api/v1/numbers/current/release", "releaseNumber", "Give the chosen number back to the inventory")
+            .needs(Action::NumbersRelease)
+            .gives::<Released>(200, "It waits there"),
+        Operation::post("/api/v1/phone/provision", "provisionNumber", "The next number for an organization that has none")
+            .says("Asking again changes nothing.")
+            .needs(Action::NumbersClaim)
+            .gives::<Provisioned>(200, "There was one already")
+            .gives::<Provisioned>(201, "It was given now"),
+    ]
 }

@@ -5,19 +5,22 @@
 use super::rules;
 use crate::access::Action;
 use crate::http::auth::Caller;
-use crate::http::extract::{Form, Params};
+use crate::http::extract::{Form, IdPath, Params};
+use crate::http::openapi::Operation;
 use crate::http::{AppState, Problem};
 use crate::inventory::{Field, Line, Rules, Unreadable, csv, json};
 use crate::store::Transaction;
 use crate::store::uploads::{self, Mode, Outcome, UploadId, UploadRow};
 use axum::Json;
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use futures::StreamExt as _;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Lists that are taken at the same time. They share the database with the calls.
 pub(super) const AT_ONCE: usize = 2;
@@ -37,16 +40,18 @@ const BATCH_BYTES: usize = 1 << 20;
 /// So many lines are in the answer; the others are at `…/uploads/{id}`.
 const SHOWN: u32 = 1000;
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "UploadOnError")]
 enum OnError {
     #[default]
     Refuse,
     Skip,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "UploadQuery")]
 pub(in crate::http) struct How {
     #[serde(default)]
     on_error: OnError,
@@ -67,8 +72,9 @@ impl Form for How {
 }
 
 /// What became of a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UploadReport")]
 pub(in crate::http) struct Report {
     id: UploadId,
     #[serde(flatten)]
@@ -247,9 +253,11 @@ fn unreadable(error: Unreadable) -> Problem {
         .with("column", column.into())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "UploadPageQuery")]
 pub(in crate::http) struct Where {
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
     cursor: Option<i32>,
     /// Only what was not simply added.
@@ -261,8 +269,9 @@ impl Form for Where {
         "limit=<1 to 1000>, cursor=<`next` of the page before>, remarkable=<true: only lines with a remark>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "UploadPage")]
 pub(in crate::http) struct Page {
     id: UploadId,
     #[serde(flatten)]
@@ -275,7 +284,7 @@ pub(in crate::http) struct Page {
 pub(in crate::http) async fn look(
     State(state): State<AppState>,
     caller: Caller,
-    Path(upload): Path<String>,
+    IdPath(upload): IdPath<Uuid>,
     Params(page): Params<Where>,
 ) -> Result<Json<Page>, Problem> {
     caller.may(Action::NumbersManage)?;
@@ -283,7 +292,7 @@ pub(in crate::http) async fn look(
     if !(1..=SHOWN).contains(&limit) {
         return Err(Problem::wrong_query(Where::FORM));
     }
-    let upload = upload.parse().map(UploadId).map_err(|_| absent())?;
+    let upload = upload.map(UploadId).ok_or_else(absent)?;
     let mut transaction = caller.begin(&state).await?;
     if uploads::owner(&mut transaction, upload).await? != Some(Some(caller.organization)) {
         return Err(absent());
@@ -300,4 +309,28 @@ pub(in crate::http) async fn look(
 fn absent() -> Problem {
     let detail = "Your organization sent no list with this id in the last hour, or it is still coming in.";
     Problem::new(StatusCode::NOT_FOUND, "list_not_found", "No such list", detail)
+}
+
+/// What the document says of these addresses.
+pub(super) fn docs() -> Vec<Operation> {
+    vec![
+        Operation::post("/api/v1/numbers/bulk-upload", "uploadNumbers", "A list of numbers")
+            .says("One wrong line keeps all of it out, unless `onError=skip`. Each line gets its answer; with more than 1000 lines \
+                only the remarkable ones are in it, and the others at `more`.")
+            .needs(Action::NumbersManage)
+            .asks::<How>()
+            .takes_media(
+                &[
+                    ("text/csv", "With a first line that names the columns, as `GET /api/v1/numbers/export` has them; 32 MiB"),
+                    ("text/plain", "Lines like `+12025550123,telnyx,US`; 32 MiB"),
+                    ("application/json", "`{\"phoneNumbers\": [{\"phoneNumber\": …, \"provider\": …}]}`; 4 MiB"),
+                ],
+                "number,provider,country_code\n+12025550123,telnyx,US\n",
+            )
+            .gives::<Report>(200, "It is written"),
+        Operation::get("/api/v1/numbers/uploads/{upload}", "getUpload", "What became of a list, line by line, for an hour")
+            .needs(Action::NumbersManage)
+            .asks::<Where>()
+            .gives::<Page>(200, "A page of lines"),
+    ]
 }

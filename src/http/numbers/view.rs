@@ -4,20 +4,22 @@ use crate::core::ids::{AgentId, AssignmentId, EndpointName, NumberId, TrunkName}
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::http::Problem;
 use crate::http::auth::Sight;
-use crate::inventory::NumberKind;
+use crate::inventory::{Capabilities, Metadata, NumberKind};
 use crate::policy::NumberState;
 use crate::store::Transaction;
 use crate::store::assignments::{self, AssignmentUsage};
 use crate::store::numbers::NumberRow;
 use axum::http::HeaderValue;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What can be done with a number at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NumberStatus")]
 pub(in crate::http) enum Status {
     /// It is in use.
     #[serde(alias = "assigned")]
@@ -56,8 +58,9 @@ impl From<NumberState> for Status {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Number")]
 pub(in crate::http) struct NumberView {
     pub id: NumberId,
     pub number: E164,
@@ -69,7 +72,9 @@ pub(in crate::http) struct NumberView {
     status: Status,
     is_active: bool,
     is_primary: bool,
+    #[schemars(with = "Capabilities")]
     capabilities: Value,
+    #[schemars(with = "Metadata")]
     metadata: Value,
     daily_limit: Option<u32>,
     trunk: Option<TrunkName>,
@@ -80,8 +85,9 @@ pub(in crate::http) struct NumberView {
 }
 
 /// An agent with a number, and what is left of it today.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberOfAgent")]
 pub(in crate::http) struct UsageView {
     assignment_id: AssignmentId,
     agent_id: AgentId,
