@@ -8,6 +8,7 @@ use crate::live::{EventType, Secret};
 use crate::store::StoreError;
 use crate::store::webhooks::{self, Delivery, NewWebhook, Webhook, WebhookChange};
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -347,9 +348,10 @@ async fn deliveries(
 async fn send_again(
     State(state): State<AppState>,
     caller: Caller,
-    Path((id, delivery)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
     caller.may(Action::WebhooksManage)?;
+    let Path((id, delivery)) = path.map_err(|_| not_found())?;
     let (Ok(id), Ok(delivery)) = (id.parse(), delivery.parse()) else { return Err(not_found()) };
     let mut transaction = caller.begin(&state).await?;
     let again = found(webhooks::send_again(&mut transaction, caller.organization, id, delivery).await)?;

@@ -79,7 +79,7 @@ macro_rules! happenings {
     ($facts:literal, $rest:literal) => {
         concat!(
             "SELECT f.transaction::text::bigint AS transaction, f.seq, f.body AS fact, c.*, n.dialled, n.destination, n.presented,
-                o.slug AS organization, g.name AS agent, u.used AS usage_used, a.daily_limit AS usage_limit,
+                o.slug AS organization, g.name AS agent, k.name AS campaign, u.used AS usage_used, a.daily_limit AS usage_limit,
                 gu.used AS usage_agent_used, g.daily_limit AS usage_agent_limit
              FROM ",
             $facts,
@@ -88,6 +88,7 @@ macro_rules! happenings {
              JOIN organizations o ON o.id = c.organization_id
              LEFT JOIN call_numbers n ON n.call_id = c.id
              LEFT JOIN agents g ON g.id = c.agent_id
+             LEFT JOIN campaigns k ON k.id = c.campaign_id
              LEFT JOIN assignments a ON a.id = c.assignment_id
              LEFT JOIN assignment_days u ON u.assignment_id = c.assignment_id AND u.day = c.day
              LEFT JOIN agent_days gu ON gu.agent_id = c.agent_id AND gu.day = c.day ",

@@ -139,7 +139,8 @@ async fn the_page_needs_nothing_from_elsewhere_and_no_script() {
     assert_eq!((page.status.as_u16(), page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.starts_with("default-src 'none'; style-src 'self'") && !policy.contains("unsafe"), "{policy}");
-    for forbidden in ["<script", "style=", "onclick", "http:", "https:", "url("] {
+    // An address may stand in an example; nothing may lead to one.
+    for forbidden in ["<script", "style=", "onclick", "=\"http", "='http", "=http", "@import", "url("] {
         assert!(!page.text.contains(forbidden), "{forbidden}");
     }
     let mut assets = 0;
