@@ -68,15 +68,19 @@ impl Courier {
     /// At work until it is told to stop. What is under way then has a moment; the rest is done by another, after its lease.
     pub async fn run(self, stop: CancellationToken) {
         let (mut counted, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
-        let mut under_way = FuturesUnordered::new();
+        let (mut under_way, mut is_well) = (FuturesUnordered::new(), true);
         loop {
             let is_idle = match self.turn().await {
                 Ok(Turn { any, claimed }) => {
+                    is_well = true;
                     under_way.extend(claimed.into_iter().map(|bundle| self.bring(bundle)));
                     !any && under_way.is_empty()
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the outbox cannot be reached");
+                    // Once, and not each time: the next turn is soon.
+                    if std::mem::take(&mut is_well) {
+                        tracing::warn!(%error, "the outbox cannot be reached, and webhooks wait");
+                    }
                     true
                 }
             };

@@ -187,6 +187,7 @@ async fn listen(feed: &Inner, status: &Status) {
     let mut turn = tokio::time::interval(feed.terms.every);
     turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut progress, mut looked, mut known) = (None, None, Instant::now());
+    let mut is_well = true;
     loop {
         turn.tick().await;
         if status.draining.load(Ordering::Relaxed) {
@@ -205,8 +206,14 @@ async fn listen(feed: &Inner, status: &Status) {
         if known.elapsed() >= feed.terms.trust {
             end(feed, |_| true);
         }
-        if let Err(error) = tell(feed, &mut progress).await {
-            tracing::debug!(%error, "what happens cannot be read");
+        match tell(feed, &mut progress).await {
+            Ok(()) => is_well = true,
+            // Once, and not each time: the next turn is soon.
+            Err(error) => {
+                if std::mem::take(&mut is_well) {
+                    tracing::warn!(%error, "what happens cannot be read, and streams are silent");
+                }
+            }
         }
     }
 }

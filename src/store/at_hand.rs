@@ -14,13 +14,23 @@ use std::time::Instant;
 /// The most that are kept. The rest of the pool is for everybody.
 const MOST: u32 = 2;
 
-/// A connection, and since when it is not in use.
-type Kept = (PoolConnection<Postgres>, Instant);
+/// Connections, and since when each is not in use.
+#[derive(Debug, Default)]
+struct Kept(Vec<(PoolConnection<Postgres>, Instant)>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // The runtime, without which nothing can be given back to the pool, may have ended before.
+        for (connection, _) in self.0.drain(..) {
+            drop(connection.detach());
+        }
+    }
+}
 
 /// What is kept.
 #[derive(Clone, Debug)]
 pub(super) struct AtHand {
-    kept: Arc<Mutex<Vec<Kept>>>,
+    kept: Arc<Mutex<Kept>>,
     trust: Trust,
     most: usize,
 }
@@ -32,7 +42,7 @@ impl AtHand {
         Self { kept: Arc::default(), trust, most }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,8 +52,8 @@ impl AtHand {
         let fresh = |since: Instant| since > trusted && since.elapsed() < TRUSTED_IDLE;
         let kept = {
             let mut kept = self.lock();
-            kept.retain(|(_, since)| fresh(*since));
-            kept.pop()
+            kept.0.retain(|(_, since)| fresh(*since));
+            kept.0.pop()
         };
         let connection = match kept {
             Some((connection, _)) => connection,
@@ -54,12 +64,12 @@ impl AtHand {
 
     /// Gives all of them back.
     pub fn clear(&self) {
-        self.lock().clear();
+        self.lock().0.clear();
     }
 
     /// How many are kept.
     pub fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().0.len()
     }
 }
 
@@ -73,8 +83,8 @@ impl Lent<'_> {
     /// All went well, and no transaction is open.
     pub fn keep(self) {
         let mut kept = self.hand.lock();
-        if kept.len() < self.hand.most {
-            kept.push((self.connection, Instant::now()));
+        if kept.0.len() < self.hand.most {
+            kept.0.push((self.connection, Instant::now()));
         }
     }
 }
