@@ -24,7 +24,6 @@ pub(super) struct Which {
     search: Option<String>,
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
-    #[schemars(with = "Option<String>")]
     cursor: Option<ContactId>,
 }
 

@@ -104,7 +104,6 @@ struct Request {
     status: Option<CampaignStatus>,
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
-    #[schemars(with = "Option<String>")]
     cursor: Option<CampaignId>,
 }
 

@@ -3,8 +3,8 @@
 use crate::access::{Action, Role};
 use crate::core::fact::{Leg, Origin, Party};
 use crate::core::ids::{
-    AgentId, AssignmentId, CallId, CampaignId, ChannelId, EndpointName, NumberId, OrganizationId, TokenId, TrunkName,
-    UserId,
+    AgentId, AssignmentId, CallId, CampaignId, ChannelId, ContactId, EndpointName, NumberId, OrganizationId, TokenId,
+    TrunkName, UserId,
 };
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
@@ -39,6 +39,7 @@ word! {
     AgentId = { "type": "string", "format": "uuid" };
     AssignmentId = { "type": "string", "format": "uuid" };
     CampaignId = { "type": "string", "format": "uuid" };
+    ContactId = { "type": "string", "format": "uuid" };
     CallId = { "type": "string", "format": "uuid" };
     NumberId = { "type": "string", "format": "uuid" };
     OrganizationId = { "type": "string", "format": "uuid" };
