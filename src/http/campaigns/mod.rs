@@ -100,7 +100,7 @@ pub(super) async fn link_only(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "CampaignQuery")]
 struct Request {
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("enum" = ["active", "paused", "archived"]))]
     status: Option<CampaignStatus>,
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -172,7 +172,7 @@ async fn look(
 #[schemars(rename = "CampaignChange")]
 struct Changes {
     name: Option<Label>,
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("enum" = ["active", "paused", "archived"]))]
     status: Option<CampaignStatus>,
 }
 
