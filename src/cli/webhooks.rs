@@ -9,7 +9,7 @@ use crate::live::{EventType, Networks, Secret};
 use crate::store::organizations::Organization;
 use crate::store::webhooks::{Delivery, NewWebhook, Webhook, WebhookChange};
 use crate::store::{Store, StoreError};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -97,28 +97,11 @@ pub struct Deliveries {
     #[command(flatten)]
     which: Which,
     /// Those only
-    #[arg(long)]
-    state: Option<Stand>,
+    #[arg(long, value_parser = ["pending", "delivered", "failed"])]
+    state: Option<String>,
     /// So many at most
     #[arg(long, default_value_t = 50)]
     limit: u32,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Stand {
-    Pending,
-    Delivered,
-    Failed,
-}
-
-impl Stand {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 impl Webhooks {
@@ -299,7 +282,7 @@ impl Deliveries {
     async fn run(self, context: &Context) -> Outcome {
         let store = context.store().await?;
         let organization = context::organization(&store, &self.which.organization).await?;
-        let state = self.state.map(Stand::as_str);
+        let state = self.state.as_deref();
         let rows = store.webhook_deliveries(organization.id, self.which.webhook, state, None, self.limit).await;
         let rows = explained(&store, &organization, rows).await?;
         if context.json {

@@ -5,19 +5,22 @@ use axum::body::Body;
 use axum::http::Request;
 use cordboard::core::command::Answer;
 use cordboard::core::outcome::RefusalReason;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use std::collections::BTreeSet;
 
 async fn start(floor: &Floor, tenant: &Tenant, key: Option<&str>, to: &str) -> Reply {
+    send(floor, tenant, key, &json!({ "agent": tenant.agent.endpoint, "to": to })).await
+}
+
+async fn send(floor: &Floor, tenant: &Tenant, key: Option<&str>, body: &Value) -> Reply {
     let mut request = Request::post("/api/v1/calls")
         .header("authorization", format!("Bearer {}", tenant.token))
         .header("content-type", "application/json");
     if let Some(key) = key {
         request = request.header("idempotency-key", key);
     }
-    let body = json!({ "agent": tenant.agent.endpoint, "to": to }).to_string();
-    floor.send(request.body(Body::from(body)).expect("a request")).await
+    floor.send(request.body(Body::from(body.to_string())).expect("a request")).await
 }
 
 fn asked(floor: &Floor) -> usize {
@@ -50,6 +53,23 @@ async fn asked_again_the_same_call_is_the_answer() {
     let theirs = start(&floor, &other, Some("order 4711"), CUSTOMER).await;
     assert_eq!((theirs.status.as_u16(), asked(&floor)), (201, 2), "{}", theirs.text);
     assert_ne!(theirs.json()["id"], first.json()["id"]);
+}
+
+#[tokio::test]
+async fn the_same_call_for_a_campaign_is_another_call() {
+    let floor = Floor::new().await;
+    let tenant = floor.tenant().await;
+    sql(&tenant, "INSERT INTO campaigns (organization_id, name) VALUES ($org, 'Spring')").await;
+    let plain = json!({ "agent": tenant.agent.endpoint, "to": CUSTOMER });
+    let spring = json!({ "agent": tenant.agent.endpoint, "to": CUSTOMER, "campaign": "Spring" });
+    assert_eq!(send(&floor, &tenant, Some("plain"), &plain).await.status, 201);
+    send(&floor, &tenant, Some("plain"), &spring).await.is_problem(422, "key_reused");
+    // None of the agent's numbers is the campaign's; what was said once is said again.
+    for _ in 0..2 {
+        send(&floor, &tenant, Some("spring"), &spring).await.is_problem(403, "campaign_has_no_number");
+    }
+    send(&floor, &tenant, Some("spring"), &plain).await.is_problem(422, "key_reused");
+    assert_eq!(asked(&floor), 2);
 }
 
 #[tokio::test]

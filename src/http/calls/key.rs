@@ -49,8 +49,10 @@ impl Key {
         to: &str,
         campaign: Option<CampaignId>,
     ) -> Result<Option<Response>, Problem> {
-        let campaigns = campaign.map(|campaign| campaign.0.into_bytes()).unwrap_or_default();
-        let request = Sha256::new().chain_update(agent.id.0).chain_update(campaigns).chain_update(to).finalize().into();
+        // No campaign has this id, so each part has its place.
+        let campaign_or_none = campaign.map_or([0; 16], |campaign| campaign.0.into_bytes());
+        let request =
+            Sha256::new().chain_update(agent.id.0).chain_update(campaign_or_none).chain_update(to).finalize().into();
         let mut transaction = caller.begin(state).await?;
         let claim = keys::claim(&mut transaction, caller.organization, &self.0, &request, call).await?;
         let (known, same) = match claim {
