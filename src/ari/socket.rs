@@ -29,6 +29,8 @@ type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The largest message: an event is under 2 KB.
 const MAX_MESSAGE: usize = 1 << 20;
+/// The buffer is filled with zeros before each read, so one for many events costs more than the reads that it saves.
+const READ_BUFFER: usize = 8 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A ping and a test event. With the limits below, a path that is dead in either way is known to be so within 2.5 s.
 const PING_EVERY: Duration = Duration::from_millis(600);
@@ -187,9 +189,8 @@ impl EventSocket {
         }
         let mut request = self.config.events_url().into_client_request().map_err(|_| LostWhy::Unreachable)?;
         request.headers_mut().insert(AUTHORIZATION, self.config.authorization());
-        let limits = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         // The last argument is TCP_NODELAY.
-        let connecting = connect_async_with_config(request, Some(limits), true);
+        let connecting = connect_async_with_config(request, Some(limits()), true);
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok((stream, _))) => Ok(stream),
             Ok(Err(tungstenite::Error::Http(answer))) => Err(LostWhy::Refused { status: answer.status().as_u16() }),
@@ -374,6 +375,11 @@ enum End {
     Lost(LostWhy),
     /// It may stand, and is no good.
     Doubtful(LostWhy, Box<Stream>),
+}
+
+fn limits() -> WebSocketConfig {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    config.max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE))
 }
 
 /// How long to wait after so many failures in a row; `chance` from 0 to 1 keeps many daemons apart.

@@ -1,10 +1,10 @@
-//! How long agents wait for a refusal while the database is away, and what an outage costs calls under way. Run by hand:
-//! `cargo test --release --test live outage_figures -- --ignored --nocapture`, with `CORDBOARD_OUTAGE_S` and
-//! `CORDBOARD_OUTAGE_CALLS` for another size.
+//! How long agents wait for a refusal while the database is away, and what an outage costs calls under way: a part of
+//! `make torture`, sized by `CORDBOARD_OUTAGE_S` and `CORDBOARD_OUTAGE_CALLS`.
 
 use crate::check::until;
+use crate::figures;
 use crate::floor::{Floor, Phone, SOON};
-use crate::http::{ask, page};
+use crate::http::ask;
 use crate::outage::by_proxy;
 use sip_peer::{Behaviour, InCall, OutCall};
 use std::time::{Duration, Instant};
@@ -22,12 +22,6 @@ async fn wait_for_refusal(ann: &Phone) -> Duration {
     Duration::from_nanos(heard.at_ns - call.progress().invited_ns)
 }
 
-fn tell(what: &str, mut took: Vec<Duration>) {
-    took.sort_unstable();
-    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
-    println!("{what} ({}): p50 {:?}, p99 {:?}, max {:?}", took.len(), at(50), at(99), at(100));
-}
-
 /// Ready, and nothing waits.
 async fn caught_up(floor: &Floor) {
     until("caught up", async || {
@@ -38,7 +32,7 @@ async fn caught_up(floor: &Floor) {
 }
 
 #[test]
-#[ignore = "a measurement, not a test"]
+#[ignore = "a part of make torture"]
 fn measure() {
     let (calls, seconds) = (size("CORDBOARD_OUTAGE_CALLS", 100), size("CORDBOARD_OUTAGE_S", 60));
     by_proxy(async |floor, proxy| {
@@ -61,7 +55,8 @@ fn measure() {
             proxy.mend();
             caught_up(floor).await;
         }
-        tell("the first call of an outage hears so after", cold);
+        let count = cold.len();
+        figures::row("the first call of an outage is refused", count, figures::spread(&mut cold));
 
         proxy.freeze();
         floor.daemon.says("the database is away").await;
@@ -73,18 +68,15 @@ fn measure() {
                 call.hang_up();
             }
         }
-        tell("the others after", warm);
+        let count = warm.len();
+        figures::row("the others are refused", count, figures::spread(&mut warm));
         // The length of the outage is what is asked for.
         tokio::time::sleep(Duration::from_secs(seconds as u64).saturating_sub(began.elapsed())).await;
-        let (_, metrics) = page(floor.servers.http, "GET", "/metrics", None, None).await;
-        for line in metrics.lines().filter(|line| line.starts_with("cordboard_journal")) {
-            println!("{line}");
-        }
-        let took = began.elapsed();
+        let away = began.elapsed();
         proxy.mend();
         let thawed = Instant::now();
         caught_up(floor).await;
-        println!("after {took:?} the database is back, and has everything after {:?}", thawed.elapsed());
+        let drained = thawed.elapsed();
 
         let rest = &live[half..];
         let (lost, gap) = rest
@@ -92,10 +84,20 @@ fn measure() {
             .flat_map(|(call, customer)| [call.rtp(), customer.rtp()])
             .fold((0, 0), |sum, rtp| (sum.0 + rtp.lost, sum.1.max(rtp.longest_gap_ms)));
         let alive = rest.iter().filter(|(call, customer)| !call.is_over() && !customer.is_over()).count();
-        println!("{alive} of {} calls live; {lost} packets lost, longest gap {gap} ms", rest.len());
+        figures::row(
+            "the database away under calls, real Asterisk",
+            format!("{calls} calls, {half} of which end meanwhile, {:.0} s", away.as_secs_f64()),
+            format!(
+                "**{alive}** of {} live on; RTP packets lost **{lost}**, longest gap {gap} ms; everything is written {:.1} s after its return",
+                rest.len(),
+                drained.as_secs_f64(),
+            ),
+        );
         for (call, _) in rest {
             call.hang_up();
         }
+        // Each call has its row, those that were refused too, and each its end.
         floor.settled(calls + 120).await;
+        assert_eq!((alive, lost), (rest.len(), 0));
     });
 }

@@ -52,7 +52,9 @@ pub fn servers() -> &'static Servers {
 impl Servers {
     fn start() -> Self {
         assert!(asterisk_is_here() && postgres_is_here(), "Asterisk 22 or PostgreSQL is not installed: run make test");
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live");
+        // Runs with a state of their own go side by side.
+        let state = std::env::var_os("CORDBOARD_TORTURE_STATE").map(PathBuf::from);
+        let dir = state.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR"))).join("live");
         fs::create_dir_all(&dir).expect("a directory for the run");
         let watchdog = watchdog(&dir);
         let mut ports = Ports::default();
