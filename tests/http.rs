@@ -33,6 +33,8 @@ mod matrix_carriers;
 mod matrix_live;
 #[path = "http/matrix_numbers.rs"]
 mod matrix_numbers;
+#[path = "http/number_lists.rs"]
+mod number_lists;
 #[path = "http/numbers.rs"]
 mod numbers;
 #[path = "http/sessions.rs"]
