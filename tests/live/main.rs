@@ -29,6 +29,7 @@ mod refusals;
 mod replicas;
 mod standbys;
 mod survivors;
+mod takeovers;
 
 // Of the torture, which has more use for them.
 #[path = "../torture/figures.rs"]

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const TOKEN: &str = "the-token-of-a-program";
 const OURS: &str = "+12025550150";
-const WAITS: &str = "another replica owns the node; waiting for it";
+pub const WAITS: &str = "another replica owns the node; waiting for it";
 
 /// A second daemon on the same database, which waits.
 pub async fn standby(floor: &mut Floor) -> Daemon {
