@@ -18,12 +18,12 @@ use crate::journal::Journal;
 use crate::store::writes::EnterRequest;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use batch::{undisputed, write};
+use batch::write;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -49,7 +49,7 @@ pub(super) struct Writer {
     caught_up: watch::Receiver<bool>,
 }
 
-/// More jobs than this are never put into one transaction.
+/// More jobs than this are never written in one go.
 const BATCH: usize = 256;
 /// How long facts wait for company. Facts come in bursts (dialled, INVITE, ringing; hung up, ended, settled), and a
 /// transaction costs the same for one as for ten. Nothing waits for them; a crash within this time is made good by what
@@ -150,7 +150,8 @@ impl Writer {
     }
 }
 
-/// How many jobs were to be written, calls that are disputed, and what became of it.
+/// How many of the first jobs were written, and calls that are disputed, or why it was not all of them. What was written counts
+/// although the rest was not: or a database that answers slowly, or loses its connections, would never have a long backlog.
 type Attempted = (usize, Result<BTreeSet<CallId>, StoreError>);
 
 struct Keeper {
@@ -210,7 +211,7 @@ impl Keeper {
                             self.trust.end();
                             return;
                         }
-                        Err(error) => self.on_failed(&error),
+                        Err(error) => self.on_failed(count, &error),
                     }
                 }
                 () = self.store.granted(), if !granted => self.next_at = Instant::now(),
@@ -263,16 +264,13 @@ impl Keeper {
         let (store, batch, disputed) = (self.store.clone(), self.backlog.first(BATCH), self.disputed.clone());
         self.patience_at = now + PATIENCE;
         self.attempt = Some(Box::pin(async move {
+            let written = AtomicUsize::new(0);
             let result = if batch.is_empty() {
                 store.within(ANSWER, store.ping()).await.map(|()| disputed)
             } else {
-                let write = async {
-                    let (undisputed, disputed) = undisputed(&store, &batch, left, disputed).await?;
-                    write(&store, &undisputed).await.map(|()| disputed)
-                };
-                store.within(GIVE_UP, write).await
+                store.within(GIVE_UP, write(&store, &batch, left, disputed, &written)).await
             };
-            (batch.len(), result)
+            (written.into_inner(), result)
         }));
     }
 
@@ -303,8 +301,11 @@ impl Keeper {
         self.breaker.close();
     }
 
-    fn on_failed(&mut self, error: &StoreError) {
-        self.next_at = Instant::now() + PAUSE;
+    fn on_failed(&mut self, count: usize, error: &StoreError) {
+        self.backlog.done(count);
+        self.metrics.written(count);
+        let pause = if count == 0 { PAUSE } else { Duration::ZERO };
+        self.next_at = Instant::now() + pause;
         self.go_away(error);
     }
 

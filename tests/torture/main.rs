@@ -5,6 +5,7 @@
 //! `make torture` runs it at full size and prints the figures. `CORDBOARD_TORTURE_SIZE` is the number of kills, by which all
 //! other sizes go; `CORDBOARD_TORTURE_SEED` repeats a run. The tests run one after another.
 
+mod backlog;
 mod controls;
 mod figures;
 mod floor;

@@ -7,46 +7,53 @@ use crate::store::writes::CallWrite;
 use crate::store::{Store, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Writes jobs in their order. All of it can be done again. Fails only if the database is away; what it refuses is left
-/// out, because no second attempt would change that.
-pub(super) async fn write(store: &Store, batch: &[Arc<Job>]) -> Result<(), StoreError> {
-    // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
-    let mut facts: Vec<CallWrite> = Vec::new();
-    for job in batch {
-        match &**job {
-            Job::Facts(Write { call, first_seq, facts: new, record }) => {
-                let (facts_of_call, record) = (new.clone(), record.clone());
-                facts.push(CallWrite { call: *call, first_seq: *first_seq, facts: facts_of_call, record });
-            }
-            Job::Enter(request) => {
-                append(store, &std::mem::take(&mut facts)).await?;
-                if let Err(error) = store.enter(request).await {
-                    refused(error)?;
-                }
-            }
-        }
-    }
-    append(store, &facts).await
-}
+/// Facts of an earlier daemon, each of which is looked up first, are written after so many at the latest.
+const LOOKED_UP: usize = 16;
 
-/// A batch without the facts of an earlier daemon in whose places the database has others. Somebody else followed those
-/// calls since, and what stands there stays. `left` of the batch are an earlier daemon's, the first ones.
-/// What comes after them is left out too.
-pub(super) async fn undisputed(
+/// Writes jobs in their order, and counts into `written` how many of them the database has, those included that are left out.
+/// All of it can be done again. Fails only if the database is away; what it refuses is left out, because no second attempt
+/// would change that.
+///
+/// `left` of the batch are an earlier daemon's, the first ones. Left out are those of its facts in whose places the database has
+/// others: somebody else followed those calls since, and what stands there stays. What comes after them is left out too.
+/// Gives back all calls of which that is so.
+pub(super) async fn write(
     store: &Store,
     batch: &[Arc<Job>],
     left: usize,
     mut disputed: BTreeSet<CallId>,
-) -> Result<(Vec<Arc<Job>>, BTreeSet<CallId>), StoreError> {
-    let mut undisputed = Vec::with_capacity(batch.len());
+    written: &AtomicUsize,
+) -> Result<BTreeSet<CallId>, StoreError> {
+    // Runs of facts in one transaction; a row that must stand before its facts in one of its own.
+    let mut facts: Vec<CallWrite> = Vec::new();
     for (place, job) in batch.iter().enumerate() {
         if place < left && is_disputed(store, job, &mut disputed).await? {
             continue;
         }
-        undisputed.push(Arc::clone(job));
+        match &**job {
+            Job::Facts(Write { call, first_seq, facts: new, record }) => {
+                let (facts_of_call, record) = (new.clone(), record.clone());
+                facts.push(CallWrite { call: *call, first_seq: *first_seq, facts: facts_of_call, record });
+                if place < left && facts.len() == LOOKED_UP {
+                    append(store, &std::mem::take(&mut facts)).await?;
+                    written.store(place + 1, Ordering::Relaxed);
+                }
+            }
+            Job::Enter(request) => {
+                append(store, &std::mem::take(&mut facts)).await?;
+                written.store(place, Ordering::Relaxed);
+                if let Err(error) = store.enter(request).await {
+                    refused(error)?;
+                }
+                written.store(place + 1, Ordering::Relaxed);
+            }
+        }
     }
-    Ok((undisputed, disputed))
+    append(store, &facts).await?;
+    written.store(batch.len(), Ordering::Relaxed);
+    Ok(disputed)
 }
 
 async fn is_disputed(store: &Store, job: &Job, disputed: &mut BTreeSet<CallId>) -> Result<bool, StoreError> {
