@@ -76,6 +76,8 @@ struct World {
     settings: Settings,
     facts: Vec<Fact>,
     record: Record,
+    /// The customer's channel, the last that was made.
+    customer: ChannelId,
 }
 
 impl World {
@@ -94,7 +96,7 @@ impl World {
         let listed =
             Input::Listed { node_started_at: instant(-1000.0), channels: vec![], bridges: vec![], at: instant(-1.0) };
         engine.step(listed, instant(-1.0));
-        Self { engine, settings, facts: vec![], record: Record::default() }
+        Self { engine, settings, facts: vec![], record: Record::default(), customer: call().customer_channel(1) }
     }
 
     fn take(&mut self, input: &str, at: Timestamp) -> Outbox {
@@ -170,9 +172,20 @@ impl World {
             [leg @ ("agent" | "customer"), event @ ..] => {
                 Input::Channel { channel: self.channel(leg), event: channel_event(event), at }
             }
+            ["first-customer", event @ ..] => {
+                Input::Channel { channel: call.customer_channel(1), event: channel_event(event), at }
+            }
             _ => panic!("unknown input {input:?}"),
         };
-        self.engine.step(input, at)
+        let out = self.engine.step(input, at);
+        for (_, command) in &out.commands {
+            if let Command::CreateChannel(spec) = command
+                && spec.channel.leg() == Some(Leg::Customer)
+            {
+                self.customer = spec.channel.clone();
+            }
+        }
+        out
     }
 
     /// The store writes the request and its own verdict itself, in the transaction that reserves.
@@ -192,7 +205,7 @@ impl World {
     /// The agent's channel is the phone's own, unless we made it.
     fn channel(&self, leg: &str) -> ChannelId {
         if leg == "customer" || leg == "help" {
-            return call().customer_channel(1);
+            return self.customer.clone();
         }
         match self.record.agent_channel.clone() {
             Some(channel) => channel,

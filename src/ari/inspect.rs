@@ -2,9 +2,11 @@
 
 use super::http::{AriClient, AriError, Request};
 use super::leave::Purpose;
+use super::queries::ChannelRow;
 use super::wire::timestamp;
 use hyper::Method;
-use jiff::Timestamp;
+use hyper::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -31,6 +33,10 @@ const NO_FORMAT: &str = "cordboard-none";
 const DANGEROUS: &str = "UNLOCK(cordboard)";
 /// The module that has it.
 pub const DANGEROUS_MODULE: &str = "func_lock.so";
+/// What the ids of the channels begin with on which something is tried.
+const TRIAL: &str = "cordboard-check-";
+/// A channel on which something is tried, and older than this, was left by a daemon that died over it.
+const FORGOTTEN: SignedDuration = SignedDuration::from_secs(10);
 /// How long a channel takes at most to enter an application.
 const ENTERS: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -104,7 +110,7 @@ impl AriClient {
     /// No answer, or another one than expected.
     pub async fn lives_dangerously(&self) -> Result<bool, AriError> {
         let nonce = format!("{:08x}", rand::random::<u32>());
-        let (app, channel) = (format!("cordboard-check-{nonce}"), format!("cordboard-check-{nonce}"));
+        let (app, channel) = (format!("{TRIAL}{nonce}"), format!("{TRIAL}{nonce}"));
         if !self.shared.leave.allows(Purpose::Act) {
             return Err(AriError::NotSent);
         }
@@ -119,15 +125,28 @@ impl AriClient {
         self.send(Request { method: Method::POST, purpose: Purpose::Act, path: &path, query: &query, body: None })
             .await?;
         let answer = self.reads(&channel, DANGEROUS).await;
-        let path = ["channels", channel.as_str()];
-        let removed = self
-            .send(Request { method: Method::DELETE, purpose: Purpose::Act, path: &path, query: &[], body: None })
-            .await;
+        let removed = self.end_trial(&channel).await;
         drop(socket);
         if let Err(error @ (AriError::NotSent | AriError::NoAnswer | AriError::Unreadable { .. })) = removed {
             return Err(error);
         }
         answer
+    }
+
+    async fn end_trial(&self, channel: &str) -> Result<Bytes, AriError> {
+        let path = ["channels", channel];
+        self.send(Request { method: Method::DELETE, purpose: Purpose::Act, path: &path, query: &[], body: None }).await
+    }
+
+    /// Ends what is left of [such trials](Self::lives_dangerously) by daemons that died over them.
+    pub async fn end_forgotten_trials(&self, listed: &[ChannelRow], now: Timestamp) {
+        let forgotten = |row: &&ChannelRow| now.duration_since(row.created_at) > FORGOTTEN;
+        for row in listed.iter().filter(forgotten) {
+            let id = row.listed.id.as_str();
+            if id.starts_with(TRIAL) && self.end_trial(id).await.is_ok() {
+                tracing::info!(channel = id, "a channel that a dead daemon had made to try something is ended");
+            }
+        }
     }
 
     /// Whether a function can be read on a channel that is about to enter an application.

@@ -249,6 +249,11 @@ impl Engine {
                 continue;
             }
             self.with(id, now, out, |call, moment, out| {
+                let of_call =
+                    |channel: &&ChannelId| channel.owner() == Some(id) && channel.leg() == Some(Leg::Customer);
+                for channel in channels.iter().map(|listed| &listed.id).filter(of_call) {
+                    call.is_customer(channel);
+                }
                 for (leg, channel) in call.channels_known_at(at) {
                     let found = channels.iter().find(|listed| listed.id == channel);
                     call.on_listed(leg, found, moment, out);

@@ -114,6 +114,12 @@ impl ChannelId {
         call.parse().ok()
     }
 
+    /// Which of its leg's channels it is, from 1, if a call of ours made it.
+    pub fn attempt(&self) -> Option<u16> {
+        self.owner()?;
+        self.0[39..].parse().ok()
+    }
+
     /// Which leg of its call it is, if a call of ours made it.
     pub fn leg(&self) -> Option<Leg> {
         self.owner()?;
@@ -252,6 +258,7 @@ mod tests {
         let call: CallId = CALL.parse().expect("a uuid");
         assert_eq!(call.customer_channel(2).as_str(), format!("{CALL}-c-2"));
         assert_eq!(call.customer_channel(2).owner(), Some(call));
+        assert_eq!(call.customer_channel(12).attempt(), Some(12));
         assert_eq!(call.agent_channel(1).owner(), Some(call));
         assert_eq!(call.bridge().owner(), Some(call));
     }

@@ -96,7 +96,7 @@ impl Command {
     fn waits_for(&self, earlier: &Self) -> bool {
         let is_end_or_dial = earlier.ends() || matches!(earlier, Self::Dial { .. });
         match self {
-            // An id is free again only when what had it is gone.
+            // What it is made in the place of must be gone.
             Self::CreateBridge { .. } | Self::CreateChannel(_) => is_end_or_dial,
             // A channel is put into the bridge when it was heard to be there.
             Self::AddToBridge { .. } => is_end_or_dial || matches!(earlier, Self::CreateBridge { .. }),

@@ -32,6 +32,7 @@ pub(super) async fn resync(client: &AriClient, lane: &Lane, unheard: Option<Unhe
         let its = bridges.iter().find(|bridge| bridge.channels.contains(&row.listed.id));
         row.listed.bridge = its.and_then(|bridge| bridge.id.owner());
     }
+    client.end_forgotten_trials(&rows, at).await;
     let waiting: Vec<ChannelRow> = unheard.iter().flat_map(|unheard| unheard.among(&rows, at)).collect();
     let channels: Vec<ListedChannel> = rows
         .into_iter()

@@ -6,7 +6,7 @@ use cordboard::core::fact::Leg;
 use cordboard::core::ids::{CallId, ChannelId};
 use cordboard::core::outcome::Disposition;
 use cordboard::core::record::Quota;
-use model_asterisk::{Asterisk, Channel, InApp, MILLI, Micros, SECOND, State};
+use model_asterisk::{Asterisk, Channel, FarLeg, InApp, MILLI, Micros, SECOND, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An answered customer may be without an agent so long.
@@ -88,7 +88,13 @@ impl Checker {
         let Some(disposition) = record.disposition else {
             return self.say(format!("{call}: never settled"));
         };
-        let leg = asterisk.far_legs().get(call.customer_channel(1).as_str());
+        let leg = customer_of(asterisk, call);
+        let channels =
+            (1..=CHANNELS).filter_map(|attempt| asterisk.far_legs().get(call.customer_channel(attempt).as_str()));
+        let all: u32 = channels.map(|leg| leg.invites).sum();
+        if all > leg.map_or(0, |leg| leg.invites) {
+            self.say(format!("{call}: an INVITE left on a channel in whose place another was made"));
+        }
         let invited = leg.is_some_and(|leg| leg.invites > 0);
         let ordered = leg.is_some_and(|leg| leg.ordered);
         let guess = record.estimated || disposition == Disposition::UnknownOutcome;
@@ -132,7 +138,7 @@ impl Checker {
             return self.say(format!("{}: no row", plan.endpoint));
         };
         let told = row.record.disposition.map_or("-", Disposition::as_str);
-        let leg = call.and_then(|call| asterisk.far_legs().get(call.customer_channel(1).as_str()));
+        let leg = call.and_then(|call| customer_of(asterisk, call));
         let overtaken = row.record.estimated
             && leg
                 .and_then(|leg| leg.ended_at)
@@ -143,6 +149,14 @@ impl Checker {
             self.say(format!("{text} ({:?})", row.facts));
         }
     }
+}
+
+/// More channels than are ever made for one customer, one in the place of the other.
+const CHANNELS: u16 = 9;
+
+/// The last that was made.
+fn customer_of(asterisk: &Asterisk, call: CallId) -> Option<&FarLeg> {
+    (1..=CHANNELS).rev().find_map(|attempt| asterisk.far_legs().get(call.customer_channel(attempt).as_str()))
 }
 
 fn is_customer(channel: &Channel) -> bool {

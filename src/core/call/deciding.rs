@@ -65,6 +65,7 @@ impl Call {
     pub(super) fn ahead_is_gone(&mut self) {
         self.ahead = None;
         self.customer = CustomerOrder::None;
+        self.customer_attempt += 1;
         self.customer_made_at = None;
         self.missing.remove(&Leg::Customer);
     }
@@ -136,7 +137,7 @@ impl Call {
             target: Target::Agent { endpoint, auto_answer: moment.settings.auto_answer },
             present,
             originator: None,
-            peer: Some(self.id.customer_channel(1)),
+            peer: Some(self.customer_channel()),
             max_call_s: (!self.record.emergency).then_some(moment.settings.max_call_s),
         }));
     }
@@ -146,7 +147,7 @@ impl Call {
         else {
             return self.give_up(moment, out);
         };
-        let channel = self.id.customer_channel(1);
+        let channel = self.customer_channel();
         let reserved = self.admission.as_ref().filter(|_| !self.record.emergency);
         match &mut self.ahead {
             None => self.create_customer(target, present, agent, moment, out),
@@ -157,7 +158,7 @@ impl Call {
                 }
             }
             Some(ahead) => {
-                // It would call somebody else, or from another number. Its id is free again when it has ended.
+                // It would call somebody else, or from another number. Another is made when it has ended.
                 ahead.stage = Stage::Unwanted;
                 out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
             }
@@ -174,7 +175,7 @@ impl Call {
     ) {
         self.customer = CustomerOrder::Channel;
         out.commands.push(Command::CreateChannel(ChannelSpec {
-            channel: self.id.customer_channel(1),
+            channel: self.customer_channel(),
             target,
             present: Some(present),
             originator: Some(agent.clone()),
@@ -208,7 +209,7 @@ impl Call {
 
     pub(super) fn tell_refusal(&mut self, reason: RefusalReason, out: &mut Outbox) {
         if self.ahead.take().is_some() {
-            let channel = self.id.customer_channel(1);
+            let channel = self.customer_channel();
             out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
         }
         if self.bridge == BridgeOrder::Ordered {

@@ -94,7 +94,7 @@ impl Call {
         }
         if customer {
             // Whoever waits for an answer must stop ringing first.
-            let channel = self.id.customer_channel(1);
+            let channel = self.customer_channel();
             out.commands.push(Command::HangUp { channel, cause: HangupCause::NORMAL });
         }
         if let Some(channel) = agent {

@@ -19,6 +19,9 @@ impl Call {
         moment: Moment<'_>,
         out: &mut Outbox,
     ) {
+        if leg == Leg::Customer && !self.is_customer(channel) {
+            return;
+        }
         self.is_there(leg, moment.now);
         match event {
             ChannelEvent::Started => self.on_started(leg, channel, moment, out),
@@ -345,7 +348,7 @@ impl Call {
                     self.give_up(moment, out);
                 } else if self.is_being_dialled() {
                     self.customer = CustomerOrder::InDoubt;
-                    out.commands.push(Command::Probe { channel: self.id.customer_channel(1) });
+                    out.commands.push(Command::Probe { channel: self.customer_channel() });
                 }
             }
             CommandKind::Play => {

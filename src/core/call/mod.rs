@@ -33,6 +33,9 @@ pub struct Call {
     early: Option<Early>,
     /// What Asterisk was told about the customer's channel.
     customer: CustomerOrder,
+    /// Which channel it is, from 1. An id is used once: when a second channel gets the id of one that has just ended, Asterisk
+    /// may forget to tell us of it what it then has forgotten of the first.
+    customer_attempt: u16,
     /// The customer's channel that is made while the reservation is under way.
     ahead: Option<Ahead>,
     /// Whether this process ordered the bridge.
@@ -169,6 +172,7 @@ impl Call {
             (Some(_), _, None) => CustomerOrder::Unheard,
             (Some(_), _, Some(_)) => CustomerOrder::Channel,
         };
+        call.customer_attempt = record.customer_channel.as_ref().and_then(ChannelId::attempt).unwrap_or(1);
         call.blind = true;
         call.agent_made_at = Some(Timestamp::MIN);
         call.customer_made_at = Some(Timestamp::MIN);
@@ -187,6 +191,7 @@ impl Call {
             request: None,
             early: None,
             customer: CustomerOrder::None,
+            customer_attempt: 1,
             ahead: None,
             bridge: BridgeOrder::None,
             agent_made_at: None,
@@ -214,11 +219,23 @@ impl Call {
         let before = |since: Option<Timestamp>| since.is_some_and(|since| since < at);
         let agent = record.agent_channel.clone().or_else(|| self.agent_channel_unwritten());
         let agent = agent.filter(|_| record.agent_ended_at.is_none() && before(self.agent_made_at));
-        let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.id.customer_channel(1));
+        let customer = (self.customer_may_live() && before(self.customer_made_at)).then(|| self.customer_channel());
         [(Leg::Agent, agent), (Leg::Customer, customer)]
             .into_iter()
             .filter_map(|(leg, channel)| Some((leg, channel?)))
             .collect()
+    }
+
+    fn customer_channel(&self) -> ChannelId {
+        self.id.customer_channel(self.customer_attempt)
+    }
+
+    /// Whether it is the customer's channel, and not one that was made before it. Who comes after a restart may not know
+    /// that there is another than the first.
+    pub(in crate::core) fn is_customer(&mut self, channel: &ChannelId) -> bool {
+        let attempt = channel.attempt().unwrap_or(1);
+        self.customer_attempt = self.customer_attempt.max(attempt);
+        self.customer_attempt == attempt
     }
 
     /// A listing shows one of the call's channels, or that it is gone. What it shows became so at some time before now; the
@@ -278,7 +295,7 @@ impl Call {
     /// there lives on, what is not there is not dialled a second time.
     pub(super) fn assume_dialled(&mut self, at: Timestamp, out: &mut Outbox) {
         self.guessed = true;
-        self.note(Fact::CustomerDialled { at, channel: self.id.customer_channel(1) }, out);
+        self.note(Fact::CustomerDialled { at, channel: self.customer_channel() }, out);
     }
 
     /// No order to dial is recorded, and there may have been one.
