@@ -267,8 +267,9 @@ fn show(command: &Command) -> String {
     };
     match command {
         Command::Admit { endpoint, .. } => format!("admit {endpoint}"),
-        Command::Enter { endpoint, .. } => {
-            format!("enter {}", endpoint.as_ref().map_or("nobody".to_owned(), ToString::to_string))
+        Command::Enter { endpoint, dialled } => {
+            let help = if dialled.emergency { " who calls for help" } else { "" };
+            format!("enter {}{help}", endpoint.as_ref().map_or("nobody".to_owned(), ToString::to_string))
         }
         Command::CreateBridge { .. } => "make bridge".to_owned(),
         Command::CreateChannel(spec) => {
