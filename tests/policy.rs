@@ -367,6 +367,15 @@ fn what_passes_by_tomorrow_is_what_the_agent_is_told() {
     assert_eq!(choose(&mixed, &to("US", NumberClass::Mobile)).refusal, Some(RefusalReason::DailyLimit));
 }
 
+/// The limit that the agent hears is of the numbers that can be used again tomorrow.
+#[test]
+fn a_number_that_cannot_be_used_anyway_adds_nothing_to_the_limit() {
+    let used_up = |n| Candidate { used_today: 60, daily_limit: 60, ..usable(n) };
+    let mixed = of(vec![used_up(1), Candidate { trunk: None, ..used_up(2) }]);
+    let sentence = choose(&mixed, &to("US", NumberClass::Mobile)).sentence();
+    assert_eq!(sentence.as_deref(), Some("Daily call limit reached (60 calls). Please contact your administrator."));
+}
+
 #[test]
 fn a_campaigns_call_is_weighed_among_its_numbers_only() {
     let us = to("US", NumberClass::Mobile);
