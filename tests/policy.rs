@@ -367,6 +367,23 @@ fn what_passes_by_tomorrow_is_what_the_agent_is_told() {
     assert_eq!(choose(&mixed, &to("US", NumberClass::Mobile)).refusal, Some(RefusalReason::DailyLimit));
 }
 
+/// One number may not call the country, the other may and has no trunk: neither is all of the reason.
+#[test]
+fn mixed_reasons_are_told_as_mixed() {
+    let abroad = Candidate { countries: [region("DE")].into(), trunk: None, ..usable(2) };
+    let decision = choose(&of(vec![usable(1), abroad]), &to("DE", NumberClass::Mobile));
+    assert_eq!(decision.refusal, Some(RefusalReason::NoNumberAvailable));
+}
+
+/// The limit that the agent hears is of the numbers that can be used again tomorrow.
+#[test]
+fn a_number_that_cannot_be_used_anyway_adds_nothing_to_the_limit() {
+    let used_up = |n| Candidate { used_today: 60, daily_limit: 60, ..usable(n) };
+    let mixed = of(vec![used_up(1), Candidate { trunk: None, ..used_up(2) }]);
+    let sentence = choose(&mixed, &to("US", NumberClass::Mobile)).sentence();
+    assert_eq!(sentence.as_deref(), Some("Daily call limit reached (60 calls). Please contact your administrator."));
+}
+
 #[test]
 fn a_campaigns_call_is_weighed_among_its_numbers_only() {
     let us = to("US", NumberClass::Mobile);

@@ -155,7 +155,9 @@ impl World {
                 if let ["with", count, "facts"] = written {
                     self.facts.truncate(count.parse().expect("a number"));
                 }
-                self.engine = Engine::new(self.settings.clone(), Some(instant(-1000.0)));
+                // As the daemon does: which Asterisk it was, the database says when it is asked.
+                self.engine = Engine::new(self.settings.clone(), None);
+                self.engine.node_was_started(Some(instant(-1000.0)));
                 let record = Record::of(&self.facts);
                 Input::Restored { call, record: Box::new(record), admission: Some(Box::new(admission())) }
             }
@@ -232,6 +234,14 @@ impl World {
         Input::Listed { node_started_at, channels, bridges, at }
     }
 
+    /// Cause and SIP status with which a leg ended, if it did.
+    fn end_of(&self, which: Leg) -> Option<(Option<u16>, Option<u16>)> {
+        self.facts.iter().find_map(|fact| {
+            let Fact::LegEnded { leg, cause, sip_code, .. } = fact else { return None };
+            (*leg == which).then_some((*cause, *sip_code))
+        })
+    }
+
     fn show(&mut self, out: &Outbox) -> String {
         let mut text = String::new();
         for write in &out.writes {
@@ -251,12 +261,18 @@ impl World {
             self.record = write.record.clone();
             let stored = u32::try_from(write.facts.len()).expect("few") + write.first_seq;
             assert_eq!(stored, write.record.facts, "facts are numbered without gaps");
+            let dialled = self.record.customer_dialled_at.map(|_| call().customer_channel(1));
+            assert_eq!(self.record.customer_channel, dialled, "the row names the customer's channel");
         }
         for (_, command) in &out.commands {
             let _ = writeln!(text, "    do {}", show(command));
         }
         for _ in &out.over {
             let record = &self.record;
+            assert!(record.is_settled() && record.ended_at.is_some(), "the row says when it was over");
+            let cause = if record.customer_dialled_at.is_some() { None } else { self.end_of(Leg::Agent) };
+            let cause = self.end_of(Leg::Customer).or(cause).unwrap_or_default();
+            assert_eq!((record.cause, record.sip_code), cause, "the row has the cause of the leg that decides");
             let _ = writeln!(
                 text,
                 "    over: {} by {} quota {} ring {:?} talk {:?}{}",
@@ -280,8 +296,9 @@ fn show(command: &Command) -> String {
     };
     match command {
         Command::Admit { endpoint, .. } => format!("admit {endpoint}"),
-        Command::Enter { endpoint, .. } => {
-            format!("enter {}", endpoint.as_ref().map_or("nobody".to_owned(), ToString::to_string))
+        Command::Enter { endpoint, dialled } => {
+            let help = if dialled.emergency { " who calls for help" } else { "" };
+            format!("enter {}{help}", endpoint.as_ref().map_or("nobody".to_owned(), ToString::to_string))
         }
         Command::CreateBridge { .. } => "make bridge".to_owned(),
         Command::CreateChannel(spec) => {

@@ -270,6 +270,7 @@ mod tests {
             "x",
             "01998f2a-7c00-7000-8000-000000000001-z-1",
             "01998f2a-7c00-7000-8000-000000000001-c-",
+            "01998f2a-7c00-7000-8000-000000000001-c-1x",
         ] {
             assert_eq!(other.parse::<ChannelId>().expect("a channel id").owner(), None, "{other}");
         }
@@ -291,6 +292,12 @@ mod tests {
         }
         for bad in ["../x", ".", "..", "-", ""] {
             assert!(bad.parse::<ChannelId>().is_err(), "{bad:?}");
+        }
+        for good in ["a", "pbx-1", &"a".repeat(31)] {
+            assert_eq!(good.parse::<NodeName>().map(String::from).as_deref(), Ok(good));
+        }
+        for bad in ["", "1pbx", "-pbx", "Pbx", "pBX", "pbx_1", "pbx.1", "pbx/1", &"a".repeat(32)] {
+            assert!(bad.parse::<NodeName>().is_err(), "{bad:?}");
         }
     }
 }

@@ -82,7 +82,7 @@ mod tests {
         for number in ["112", "9-1-1", "999", "000", "17", "+119"] {
             assert!(is_emergency_somewhere(number), "{number}");
         }
-        for number in ["", "1", "9911", "2025550199", "+1911", "411x", "0"] {
+        for number in ["", "1", "9911", "2025550199", "+1911", "411x", "0", "++112", "1+12", "112+"] {
             assert!(!is_emergency_somewhere(number), "{number}");
         }
     }

@@ -74,6 +74,8 @@ fn classes_are_written_alike_everywhere() {
         assert_eq!(serde_json::to_string(&class).expect("a text"), format!("\"{class}\""));
     }
     assert_eq!("Premium".parse::<NumberClass>(), Err(InvalidClass));
+    let names = NumberClass::ALL.map(NumberClass::as_str).join(", ");
+    assert_eq!(InvalidClass.to_string(), format!("not a kind of number; the kinds are {names}"));
     let ordinary: Vec<_> = NumberClass::ALL.into_iter().filter(|class| class.is_ordinary()).collect();
     assert_eq!(
         ordinary,

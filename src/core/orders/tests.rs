@@ -134,6 +134,18 @@ fn a_failure_drops_the_rest_of_its_step_but_no_end() {
 }
 
 #[test]
+fn an_end_that_fails_does_not_silence_the_announcement() {
+    let mut orders = Orders::default();
+    let play = Command::Play { channel: agent(), prompt: "daily-limit" };
+    orders.add([hang_up(customer()), play]);
+    let end = out(&mut orders);
+    assert_eq!(kinds(&end), [CommandKind::Other]);
+    // It has ended by itself.
+    orders.done(end[0].0, Carried::Refused { status: 404 });
+    assert_eq!(kinds(&out(&mut orders)), [CommandKind::Play]);
+}
+
+#[test]
 fn ends_wait_for_everything_and_come_one_after_the_other() {
     let mut orders = Orders::default();
     orders.add([make_channel()]);
