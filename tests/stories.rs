@@ -261,7 +261,7 @@ impl World {
             self.record = write.record.clone();
             let stored = u32::try_from(write.facts.len()).expect("few") + write.first_seq;
             assert_eq!(stored, write.record.facts, "facts are numbered without gaps");
-            let dialled = self.record.customer_dialled_at.map(|_| call().customer_channel(1));
+            let dialled = self.record.customer_dialled_at.map(|_| self.customer.clone());
             assert_eq!(self.record.customer_channel, dialled, "the row names the customer's channel");
         }
         for (_, command) in &out.commands {
