@@ -49,5 +49,6 @@ pub mod keys;
 pub mod live;
 pub mod numbering;
 pub mod policy;
+mod retry_after;
 pub mod store;
 pub mod telemetry;

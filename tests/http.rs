@@ -15,6 +15,8 @@ mod contract;
 mod etags;
 #[path = "http/events.rs"]
 mod events;
+#[path = "http/forms.rs"]
+mod forms;
 #[path = "http/hang_up.rs"]
 mod hang_up;
 #[path = "http/keys.rs"]

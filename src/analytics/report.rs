@@ -6,6 +6,7 @@ use crate::core::ids::{AgentId, EndpointName, NumberId};
 use crate::core::number::{E164, RegionCode};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -19,13 +20,13 @@ pub struct Place {
 }
 
 /// A number of ours with its name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NumberLabel {
     /// Its id.
     pub id: NumberId,
     /// Itself.
     pub number: E164,
-    /// Its name, or itself if it has none.
+    /// Its name for people, or the number itself if it has none.
     pub label: String,
 }
 
@@ -47,21 +48,24 @@ pub struct HourOfDay {
     pub hour: u8,
 }
 
-/// What is said of a heap of calls.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// What became of calls. Those that the rules did not let out are not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CallFigures")]
 pub struct Rates {
-    /// What the rules let out.
+    /// Calls that the rules let out.
     pub calls: i64,
-    /// An INVITE left for the carrier.
+    /// Of these, an INVITE left for the carrier.
     pub attempts: i64,
-    /// The customer picked up.
+    /// Of these, the customer picked up.
     pub answered: i64,
-    /// Answered of attempts, 0 to 1; none without attempts.
+    /// `answered` of `attempts`, 0 to 1, to four places; null without attempts.
+    #[schemars(range(min = 0, max = 1))]
     pub success_rate: Option<f64>,
-    /// Seconds, over answered calls that are over; none without such.
+    /// How long the two talked on average, in seconds, to a tenth, over answered calls that are over; null without such.
+    #[schemars(range(min = 0))]
     pub avg_call_duration: Option<f64>,
-    /// Seconds in all.
+    /// How long the two talked in all, in whole seconds.
     pub talk_seconds: i64,
 }
 
@@ -79,76 +83,81 @@ impl From<&Sums> for Rates {
 }
 
 /// The figures of some numbers, or all, on some days.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Dashboard {
     /// The first day.
     pub from: Date,
     /// The last day.
     pub to: Date,
-    /// The organization's.
+    /// The organization's, as an IANA name: days and hours are those of its clocks.
     pub time_zone: String,
-    /// The numbers that were asked for; none: all there are, and calls without a number.
+    /// The numbers that were asked for; null: all there are, and calls without a number.
     pub numbers: Option<Vec<NumberLabel>>,
-    /// Calls of today; none if today was not asked for.
+    /// Calls of today that the rules let out; null if today was not asked for.
     pub calls_today: Option<i64>,
     /// In all.
     #[serde(flatten)]
     pub all: Rates,
-    /// What the rules did not let out; none if numbers were asked for: a refused call has none.
+    /// Calls that the rules did not let out; null if numbers were asked for: a refused call has none.
     pub refused: Option<i64>,
-    /// Of one day all its hours, of several the hours of the day.
+    /// Of one day all its hours, 23, 24 or 25, in their order; of several days the 24 hours that clocks show.
     pub by_hour: Vec<HourRow>,
-    /// Busiest first.
+    /// The busiest first. Whose calls were all refused is there too, with none.
     pub by_agent: Vec<AgentRow>,
-    /// Most called first.
+    /// The most called first.
     pub by_country: Vec<CountryRow>,
-    /// All days that were asked for.
+    /// All days that were asked for, in their order, those without calls too.
     pub by_day: Vec<DayRow>,
 }
 
-/// An hour.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What became of the calls of an hour.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FiguresOfHour")]
 pub struct HourRow {
-    /// What the clock shows, 0 to 23.
+    /// What the organization's clock shows, 0 to 23.
+    #[schemars(range(max = 23))]
     pub hour: u8,
-    /// When it began; none: it is of several days.
+    /// When it began; null: it is the hour of several days.
     pub starts_at: Option<Timestamp>,
     /// Its figures.
     #[serde(flatten)]
     pub rates: Rates,
 }
 
-/// An agent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What became of an agent's calls.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FiguresOfAgent")]
 pub struct AgentRow {
-    /// Who.
+    /// Whose; null: the phone was no agent's.
     pub agent_id: Option<AgentId>,
-    /// The phone.
+    /// Their phone; null if they are not there any more.
     pub agent: Option<EndpointName>,
-    /// For people.
+    /// Their name for people; null if they are not there any more.
     pub name: Option<String>,
     /// Their figures.
     #[serde(flatten)]
     pub rates: Rates,
 }
 
-/// A country.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What became of the calls to a country.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "FiguresOfCountry")]
 pub struct CountryRow {
-    /// Where was called; none: what was dialled is no number.
+    /// Where was called; null: what was dialled is no number.
     pub country: Option<RegionCode>,
     /// Its figures.
     #[serde(flatten)]
     pub rates: Rates,
 }
 
-/// A day.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What became of the calls of a day.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "FiguresOfDay")]
 pub struct DayRow {
-    /// Which.
+    /// Which, by the organization's clocks.
     pub day: Date,
     /// Its figures.
     #[serde(flatten)]
@@ -222,23 +231,25 @@ fn by_hour(span: Span, figures: &Figures, hours: &[HourOfDay]) -> Vec<HourRow> {
 }
 
 /// Numbers side by side.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberComparison")]
 pub struct Comparison {
     /// The first day.
     pub from: Date,
     /// The last day.
     pub to: Date,
-    /// The organization's.
+    /// The organization's, as an IANA name: days are those of its clocks.
     pub time_zone: String,
     /// All of them together.
     pub total: Rates,
-    /// Each, the busiest first.
+    /// Each, the busiest first, those without calls too.
     pub numbers: Vec<Compared>,
 }
 
 /// A number beside others.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ComparedNumber")]
 pub struct Compared {
     /// Which.
     #[serde(flatten)]
@@ -265,16 +276,17 @@ impl Comparison {
 }
 
 /// A number that may be ours, and that nobody has said so of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberCandidate")]
 pub struct Candidate {
     /// The number.
     pub number: E164,
     /// On how many calls it was on our side.
     pub calls: i64,
-    /// The first of them.
+    /// When the first of them was; null if nobody knows.
     pub first_seen: Option<Timestamp>,
-    /// The last of them.
+    /// When the last of them was; null if nobody knows.
     pub last_seen: Option<Timestamp>,
     /// On how many calls it was on the other side: then it may be somebody else's.
     pub other_side: i64,

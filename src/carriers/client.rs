@@ -5,8 +5,8 @@ use super::{Unreadable, telnyx, twilio};
 use crate::config::Carrier;
 use crate::inventory::listed::{CarrierKind, Page};
 use crate::numbering::ExtraPrefix;
-use jiff::fmt::rfc2822;
-use reqwest::header::{ACCEPT, DATE, HeaderMap, RETRY_AFTER};
+use crate::retry_after::retry_after;
+use reqwest::header::ACCEPT;
 use reqwest::{Response, StatusCode, Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
@@ -236,18 +236,6 @@ async fn body(mut answer: Response) -> Result<Result<Vec<u8>, Passing>, CarrierE
     }
 }
 
-/// In seconds, or as a date, which counts from the date of the answer: nobody's clock need be right.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let after = text(RETRY_AFTER)?;
-    if let Ok(seconds) = after.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let time = |text: &str| rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
-    let wait = time(after)?.duration_since(time(text(DATE)?)?);
-    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
-}
-
 /// The innermost cause. The outer ones repeat the address.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -258,29 +246,4 @@ fn cause(error: &reqwest::Error) -> String {
         cause = source;
     }
     cause.to_string().chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reqwest::header::HeaderValue;
-
-    #[test]
-    fn a_time_to_wait_is_seconds_or_a_date() {
-        for (after, date, wait) in [
-            ("7", None, Some(7)),
-            ("Sat, 21 Nov 2026 20:00:09 GMT", Some("Sat, 21 Nov 2026 20:00:00 GMT"), Some(9)),
-            ("Sat, 21 Nov 2026 19:00:00 GMT", Some("Sat, 21 Nov 2026 20:00:00 GMT"), Some(0)),
-            ("Sat, 21 Nov 2026 20:00:09 GMT", None, None),
-            ("soon", None, None),
-            ("-1", None, None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
-            if let Some(date) = date {
-                headers.insert(DATE, HeaderValue::from_static(date));
-            }
-            assert_eq!(retry_after(&headers), wait.map(Duration::from_secs), "{after}");
-        }
-    }
 }

@@ -5,12 +5,14 @@ use crate::inventory::Capabilities;
 use crate::inventory::listed::{CarrierKind, Listed};
 use crate::policy::NumberState;
 use crate::store::carriers::Ours;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What differs between their list and ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberDrift")]
 pub struct Drift {
     /// Ours by our own records, and the carrier does not have them.
     pub missing_there: Vec<E164>,
@@ -18,33 +20,35 @@ pub struct Drift {
     pub missing_here: Vec<Stranger>,
     /// Both have them, and say different things.
     pub differing: Vec<Difference>,
-    /// Both have them, and agree.
+    /// How many both have, and agree on.
     pub agreeing: u64,
 }
 
 /// A number that only the carrier has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberMissingHere")]
 pub struct Stranger {
     /// The number.
     pub number: E164,
     /// Its id with the carrier.
     pub provider_id: String,
-    /// Who has it here instead, if the one who asks may know.
+    /// Who has it here instead; null if nobody has, or the one who asks may not know.
     pub elsewhere: Option<String>,
 }
 
 /// What two say differently about a number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberDifference")]
 pub struct Difference {
     /// The number.
     pub number: E164,
     /// `provider`, `provider_id`, `type`, `status` or `capabilities.…`.
     pub field: String,
-    /// What we say.
+    /// What we say; null if we say nothing.
     pub here: Option<String>,
-    /// What the carrier says.
+    /// What the carrier says; null if it says nothing.
     pub there: Option<String>,
 }
 

@@ -10,6 +10,7 @@ use crate::inventory::listed::{Entry, Listed, Page};
 use crate::numbering::ExtraPrefix;
 use crate::store::carriers::{self, Counts, Fate, Import, ImportId, Taken, Target};
 use crate::store::{Actor, Scope, Store, StoreError, Transaction};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,18 +87,19 @@ impl Default for Way {
 }
 
 /// What came of it so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CarrierImportReport")]
 pub struct Report {
-    /// All pages were read.
+    /// All pages were read; if not, ask again, and it goes on.
     pub finished: bool,
-    /// Nothing was kept.
+    /// Everything was tried and nothing was kept.
     pub dry_run: bool,
     /// It went on behind this many pages of an interrupted import.
     pub resumed_after: i32,
     /// Pages read, with those before the interruption.
     pub pages: i32,
-    /// How many numbers the carrier says there are, if it does.
+    /// How many numbers the carrier says there are; null if it does not.
     pub total: Option<i64>,
     /// What became of the entries, with those before the interruption.
     #[serde(flatten)]
@@ -233,8 +235,9 @@ fn sift<'a>(entry: &'a Entry, page: i32, seen: &mut Seen) -> Result<&'a Listed, 
 }
 
 /// What differs between a carrier's list and ours, and the entries of theirs that make no sense.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CarrierDrift")]
 pub struct Look {
     /// Pages read.
     pub pages: i32,

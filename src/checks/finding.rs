@@ -1,14 +1,16 @@
 //! What a check found.
 
 use crate::core::ids::NodeName;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
 const UNCLEAR: &str = "could not be asked";
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "FindingLevel")]
 pub enum Level {
     /// As it must be.
     Ok,
@@ -30,7 +32,7 @@ impl Level {
 }
 
 /// What one check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// The check, such as `live_dangerously`.
     pub check: &'static str,

@@ -212,9 +212,10 @@ impl Courier {
             return Ok(());
         }
         let chance = || rand::rng().random_range(0.0..1.0);
+        let asked = sent.asked().map_or(Duration::ZERO, |asked| self.schedule.rest_asked(asked, chance()));
         let setback = Setback {
-            again_after: self.schedule.after(claimed.attempts, chance()),
-            rest: self.schedule.rest_after(claimed.failures + 1, chance()),
+            again_after: self.schedule.after(claimed.attempts, chance()).map(|after| after.max(asked)),
+            rest: self.schedule.rest_after(claimed.failures + 1, chance()).max(asked),
             give_up_after: self.schedule.give_up_after,
             is_gone: sent.is_gone(),
         };

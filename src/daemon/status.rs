@@ -3,6 +3,7 @@
 use super::line::Line;
 use crate::checks::Finding;
 use crate::core::ids::NodeName;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -73,8 +74,8 @@ pub struct JournalCounts {
     pub refusals_unrecorded: u64,
 }
 
-/// The answer of `/readyz`.
-#[derive(Debug, Serialize)]
+/// Whether calls can be made, and why not.
+#[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a lamp on the operator's board")]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
@@ -100,13 +101,13 @@ pub struct Health {
     pub fit: bool,
     /// Why it may not be used: emergency calls alone are made.
     pub blocked: Vec<Finding>,
-    /// Each node of the configuration.
+    /// Each node of the configuration; not there before they are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeHealth>,
 }
 
 /// How a node is, as this replica sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeHealth {
     /// Its name.

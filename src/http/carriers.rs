@@ -15,6 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get, post};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A request reads so many pages; the next goes on.
@@ -38,15 +39,15 @@ pub(super) fn long_routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     ]
 }
 
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Carrier")]
 struct One {
+    /// Its name in the settings, which stands in addresses.
     name: String,
-    #[schemars(with = "String")]
     kind: CarrierKind,
 }
 
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CarrierList")]
 struct Carriers {
     carriers: Vec<One>,
@@ -88,7 +89,7 @@ fn desk<'a>(state: &'a AppState, caller: &Caller) -> Desk<'a> {
     }
 }
 
-#[derive(Default, Deserialize, schemars::JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "CarrierImportQuery")]
 struct How {
@@ -101,11 +102,14 @@ impl Form for How {
 }
 
 /// What came of it, and the entries with something to say.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CarrierImport")]
 struct Imported {
     #[serde(flatten)]
     report: Report,
+    /// Entries that are new, changed, left out or wrong, or of which there is something to say, in their order: the first 1000 of
+    /// those that this request read.
     rows: Vec<Taken>,
 }
 
@@ -205,17 +209,17 @@ pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
         .says("A request reads some pages; who asks again goes on where it stopped.")
         .needs(Action::ImportsManage)
         .asks::<How>()
-        .gives_json(200, "What came of it, and the entries with something to say"),
+        .gives::<Imported>(200, "What came of it, and the entries with something to say"),
         Operation::post("/api/v1/numbers/import", "importFromOnlyCarrier", "Take in the numbers of the only carrier")
             .needs(Action::ImportsManage)
             .asks::<How>()
-            .gives_json(200, "What came of it, and the entries with something to say"),
+            .gives::<Imported>(200, "What came of it, and the entries with something to say"),
         Operation::get(
             "/api/v1/carriers/{id}/drift",
             "compareWithCarrier",
             "What a carrier lists, held against what we have",
         )
         .needs(Action::ImportsManage)
-        .gives_json(200, "What differs"),
+        .gives::<Look>(200, "What differs"),
     ]
 }

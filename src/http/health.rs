@@ -2,6 +2,7 @@
 
 use super::openapi::Operation;
 use super::{AppState, Reach};
+use crate::daemon::Health;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,9 +18,15 @@ struct Alive {
     alive: bool,
 }
 
+/// Anybody hears whether, operators also why not.
 #[derive(Serialize, JsonSchema)]
-struct Ready {
-    ready: bool,
+#[serde(untagged)]
+enum Ready {
+    Operators(Health),
+    Anybody {
+        /// New calls can be made.
+        ready: bool,
+    },
 }
 
 fn code(good: bool) -> StatusCode {
@@ -42,10 +49,11 @@ pub(super) async fn alive(State(state): State<AppState>) -> Response {
 pub(super) fn ready(state: &AppState, reach: Reach) -> Response {
     let health = state.status.health();
     let ready = health.ready;
-    match reach {
-        Reach::Operators => (code(ready), Json(health)).into_response(),
-        Reach::Anybody => (code(ready), Json(Ready { ready })).into_response(),
-    }
+    let told = match reach {
+        Reach::Operators => Ready::Operators(health),
+        Reach::Anybody => Ready::Anybody { ready },
+    };
+    (code(ready), Json(told)).into_response()
 }
 
 /// What the document says of these addresses.

@@ -17,6 +17,9 @@ pub enum CarrierKind {
 }
 
 impl CarrierKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Telnyx, Self::Twilio];
+
     /// Its name, which is also what numbers have as their provider.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +44,7 @@ impl FromStr for CarrierKind {
     type Err = UnknownKind;
 
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        [Self::Telnyx, Self::Twilio].into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownKind)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownKind)
     }
 }
 

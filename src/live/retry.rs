@@ -9,8 +9,10 @@ pub struct Schedule {
     pub waits: Vec<Duration>,
     /// A receiver is left alone for so long after its first failure, twice as long after the second, and so on.
     pub rest: Duration,
-    /// It is never left alone for longer.
+    /// It is never left alone for longer, unless it asks for it.
     pub longest_rest: Duration,
+    /// However long it asks for, by `Retry-After`, no more than this counts.
+    pub longest_asked: Duration,
     /// Who has not taken anything for so long is switched off.
     pub give_up_after: Duration,
     /// Whoever tries has so long, or another may try.
@@ -25,6 +27,7 @@ impl Default for Schedule {
             waits: waits_s.map(Duration::from_secs).into(),
             rest: Duration::from_secs(1),
             longest_rest: Duration::from_mins(1),
+            longest_asked: Duration::from_hours(1),
             give_up_after: Duration::from_hours(72),
             lease: Duration::from_mins(1),
         }
@@ -42,6 +45,12 @@ impl Schedule {
     pub fn rest_after(&self, failures: u32, chance: f64) -> Duration {
         let doubled = self.rest.saturating_mul(1 << failures.saturating_sub(1).min(16));
         wait(doubled.min(self.longest_rest), chance)
+    }
+
+    /// How long a receiver is left alone that asks for so long: not less, unless it is too much, and up to a fifth more, so that
+    /// those who were sent away together do not come back together.
+    pub fn rest_asked(&self, asked: Duration, chance: f64) -> Duration {
+        asked.min(self.longest_asked).mul_f64(1.0 + 0.2 * chance.clamp(0.0, 1.0))
     }
 }
 
@@ -77,5 +86,16 @@ mod tests {
         let schedule = Schedule::default();
         let rests: Vec<Duration> = (0..40).map(|failures| schedule.rest_after(failures, 0.5)).collect();
         assert!(rests.is_sorted() && rests[1] == schedule.rest && rests[39] == schedule.longest_rest, "{rests:?}");
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_time_gets_what_it_asks_for_and_no_more_than_an_hour() {
+        let schedule = Schedule::default();
+        let of = |asked_s, chance| schedule.rest_asked(Duration::from_secs(asked_s), chance).as_secs();
+        assert_eq!(
+            [(0, 1.0), (30, 0.0), (30, 1.0), (30, 7.0)].map(|(asked_s, chance)| of(asked_s, chance)),
+            [0, 30, 36, 36]
+        );
+        assert_eq!([of(86_400, 0.0), of(86_400, 1.0), of(u64::MAX, 0.0)], [3_600, 4_320, 3_600]);
     }
 }

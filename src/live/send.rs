@@ -3,6 +3,7 @@
 
 use super::networks::{Networks, literal};
 use super::sign::Secret;
+use crate::retry_after::retry_after;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, StatusCode, Url, redirect, retry};
 use std::error::Error;
@@ -58,6 +59,8 @@ pub enum Sent {
     NotTaken {
         /// The HTTP status.
         status: u16,
+        /// With 429 and 503: for how long it asks to be left alone, if it does.
+        asked: Option<Duration>,
     },
     /// There was no answer; one word says why.
     NoAnswer(&'static str),
@@ -67,7 +70,7 @@ impl Sent {
     /// The HTTP status, if there was an answer.
     pub fn status(self) -> Option<u16> {
         match self {
-            Self::Taken { status } | Self::NotTaken { status } => Some(status),
+            Self::Taken { status } | Self::NotTaken { status, .. } => Some(status),
             Self::NoAnswer(_) => None,
         }
     }
@@ -76,8 +79,8 @@ impl Sent {
     pub fn error(self) -> Option<&'static str> {
         match self {
             Self::Taken { .. } => None,
-            Self::NotTaken { status: 300..=399 } => Some("redirect"),
-            Self::NotTaken { status: 410 } => Some("gone"),
+            Self::NotTaken { status: 300..=399, .. } => Some("redirect"),
+            Self::NotTaken { status: 410, .. } => Some("gone"),
             Self::NotTaken { .. } => Some("status"),
             Self::NoAnswer(error) => Some(error),
         }
@@ -85,7 +88,15 @@ impl Sent {
 
     /// The receiver wants nothing any more.
     pub fn is_gone(self) -> bool {
-        self == Self::NotTaken { status: 410 }
+        matches!(self, Self::NotTaken { status: 410, .. })
+    }
+
+    /// For how long the receiver asks to be left alone, if it does.
+    pub fn asked(self) -> Option<Duration> {
+        match self {
+            Self::NotTaken { asked, .. } => asked,
+            Self::Taken { .. } | Self::NoAnswer(_) => None,
+        }
     }
 }
 
@@ -181,6 +192,8 @@ impl Sender {
             Err(error) => return Sent::NoAnswer(word(&error)),
         };
         let status = answer.status();
+        let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let asked = asks.then(|| retry_after(answer.headers())).flatten();
         // Read so that the connection can be used again. The status has said all.
         let mut read = 0;
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -189,16 +202,13 @@ impl Sender {
                 break;
             }
         }
-        if status.is_success() { Sent::Taken { status: status.as_u16() } } else { not_taken(status) }
+        let (is_taken, status) = (status.is_success(), status.as_u16());
+        if is_taken { Sent::Taken { status } } else { Sent::NotTaken { status, asked } }
     }
 
     fn client(&self, url: &Url) -> &Client {
         if url.scheme() == "https" { &self.tls } else { &self.plain }
     }
-}
-
-fn not_taken(status: StatusCode) -> Sent {
-    Sent::NotTaken { status: status.as_u16() }
 }
 
 /// What was wrong, without a word of what anybody sent.

@@ -7,13 +7,14 @@ use crate::core::number::E164;
 use crate::inventory::Label;
 use crate::policy::{self, NumberState, Snapshot};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Row};
 use std::str::FromStr;
 
 /// Whether calls are made for a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CampaignStatus {
     /// They are.
@@ -51,19 +52,20 @@ impl FromStr for CampaignStatus {
     }
 }
 
-/// A campaign.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What calls are made for, from its own numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Campaign")]
 pub struct CampaignRow {
     /// Its id.
     pub id: CampaignId,
-    /// Its name.
+    /// Its name, which no other campaign has that is not archived.
     pub name: String,
     /// Whether calls are made for it.
     pub status: CampaignStatus,
-    /// How many numbers it has.
+    /// From how many numbers its calls are made.
     pub numbers: i64,
-    /// How many contacts it has.
+    /// How many people it calls.
     pub contacts: i32,
     /// Since when there is one.
     pub created_at: Timestamp,
@@ -86,14 +88,15 @@ impl FromRow<'_, PgRow> for CampaignRow {
 }
 
 /// A number of a campaign.
-#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CampaignNumber")]
 pub struct LinkedNumber {
     /// Its id.
     pub id: NumberId,
     /// The number.
     pub number: E164,
-    /// A name for people.
+    /// A name for people; null if it has none.
     pub friendly_name: Option<String>,
     /// What state it is in.
     pub state: NumberState,
@@ -211,16 +214,15 @@ pub async fn link(
     campaign: CampaignId,
     numbers: &[NumberId],
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query(
+    relink(
+        connection,
         "INSERT INTO campaign_numbers (campaign_id, number_id, organization_id)
          SELECT $1, number, $2 FROM unnest($3::uuid[]) number ORDER BY number ON CONFLICT DO NOTHING",
+        organization,
+        campaign,
+        numbers,
     )
-    .bind(campaign.0)
-    .bind(organization.0)
-    .bind(numbers.iter().map(|number| number.0).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
+    .await
 }
 
 /// Takes numbers from a campaign, and says how many it had.
@@ -234,14 +236,30 @@ pub async fn unlink(
     campaign: CampaignId,
     numbers: &[NumberId],
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query(
+    relink(
+        connection,
         "DELETE FROM campaign_numbers WHERE campaign_id = $1 AND organization_id = $2 AND number_id = ANY($3)",
+        organization,
+        campaign,
+        numbers,
     )
-    .bind(campaign.0)
-    .bind(organization.0)
-    .bind(numbers.iter().map(|number| number.0).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    .await
+}
+
+/// Says how many links the statement made or took.
+async fn relink(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    organization: OrganizationId,
+    campaign: CampaignId,
+    numbers: &[NumberId],
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(statement)
+        .bind(campaign.0)
+        .bind(organization.0)
+        .bind(numbers.iter().map(|number| number.0).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected())
 }
 

@@ -6,23 +6,26 @@ use crate::core::ids::{CampaignId, ContactId, OrganizationId};
 use crate::core::number::E164;
 use crate::inventory::{Label, Metadata};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, Row};
 
 /// Somebody to call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Contact")]
 pub struct ContactRow {
     /// The id.
     pub id: ContactId,
     /// Their number.
     pub number: E164,
-    /// Their name.
+    /// Their name; null if nobody has said it.
     pub name: Option<String>,
-    /// Anything else.
+    /// Whatever else was said of them; empty if nothing was.
+    #[schemars(with = "Map<String, Value>")]
     pub metadata: Value,
     /// Since when we know them.
     pub created_at: Timestamp,

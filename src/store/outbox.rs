@@ -249,11 +249,12 @@ impl Store {
         .bind(tried.status.map(i32::from))
         .execute(&mut *transaction)
         .await?;
-        // Not each time: a busy webhook would be a busy row.
+        // Not each time: a busy webhook would be a busy row. Of several that were under way one may have been taken and another not,
+        // with the wish to be left alone: that stands.
         sqlx::query(
             "INSERT INTO webhook_states AS s (webhook_id, organization_id, last_success_at)
              SELECT id, organization_id, now() FROM webhooks WHERE id = $1
-             ON CONFLICT (webhook_id) DO UPDATE SET failures = 0, failing_since = NULL, resting_until = NULL, last_success_at = now()
+             ON CONFLICT (webhook_id) DO UPDATE SET failures = 0, failing_since = NULL, last_success_at = now()
                 WHERE s.failures > 0 OR coalesce(s.last_success_at < now() - interval '1 minute', true)",
         )
         .bind(claimed.webhook)
@@ -289,7 +290,7 @@ impl Store {
             "INSERT INTO webhook_states AS s (webhook_id, organization_id, failures, failing_since, resting_until)
              SELECT id, organization_id, 1, now(), now() + make_interval(secs => $2) FROM webhooks WHERE id = $1
              ON CONFLICT (webhook_id) DO UPDATE SET failures = s.failures + 1, failing_since = coalesce(s.failing_since, now()),
-                resting_until = excluded.resting_until
+                resting_until = greatest(s.resting_until, excluded.resting_until)
              RETURNING extract(epoch FROM now() - s.failing_since)::float8",
         )
         .bind(claimed.webhook)

@@ -38,7 +38,7 @@ async fn routed(floor: &Floor) -> BTreeSet<String> {
 }
 
 /// The address under which the same is documented.
-fn unaliased(route: &str) -> String {
+pub fn unaliased(route: &str) -> String {
     let alias = openapi::ALIASES.iter().find(|(alias, _)| {
         let path = route.split_once(' ').map_or(route, |(_, path)| path);
         path == *alias || path.starts_with(&format!("{alias}/"))

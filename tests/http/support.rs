@@ -1,5 +1,6 @@
 //! A floor to call from: tenants, agents and numbers in a database of this process, and a router on it.
 
+use crate::forms::held_against_the_document;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -354,11 +355,14 @@ impl Floor {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.expect("a router cannot fail");
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
         let text = String::from_utf8(bytes.to_vec()).expect("text");
-        Reply { status: parts.status, headers: parts.headers, text }
+        let reply = Reply { status: parts.status, headers: parts.headers, text };
+        held_against_the_document(&method, &path, &reply);
+        reply
     }
 
     pub async fn ask(&self, method: Method, path: &str, token: &str) -> Reply {

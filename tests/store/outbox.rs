@@ -8,6 +8,7 @@ use cordboard::core::outcome::Disposition;
 use cordboard::daemon::{Courier, CourierStats};
 use cordboard::live::{Event, Networks, Schedule, Secret, Sender};
 use cordboard::store::events::Of;
+use cordboard::store::outbox::{Setback, Tried};
 use cordboard::store::webhooks::{Delivery, NewWebhook, Webhook, WebhookChange};
 use cordboard::store::{Actor, Scope, Store, StoreError, webhooks};
 use jiff::Timestamp;
@@ -181,6 +182,104 @@ async fn whoever_fails_gets_it_again_under_the_same_id_and_what_came_after_it_wa
     let first = deliveries(&world, &webhook).await.remove(0);
     assert_eq!((first.state.as_str(), first.attempts, first.last_status), ("delivered", 3, Some(204)));
     assert_eq!((look(&world, &webhook).await.failures, look(&world, &webhook).await.failing_since), (0, None));
+}
+
+/// For how long from now, in seconds, the webhook is left alone, and its oldest delivery waits.
+async fn waits_s(world: &World) -> (i64, i64) {
+    let rest = "SELECT ceil(extract(epoch FROM resting_until - now()))::bigint FROM webhook_states";
+    let due = "SELECT ceil(extract(epoch FROM due_at - now()))::bigint FROM webhook_deliveries ORDER BY n LIMIT 1";
+    (world.number(rest).await, world.number(due).await)
+}
+
+/// As if the time that was asked for were over.
+async fn time_passes(world: &World) {
+    world.sql("UPDATE webhook_states SET resting_until = now(), failures = 0").await;
+    world.sql("UPDATE webhook_deliveries SET due_at = now() WHERE state = 'pending'").await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_time_is_left_alone_for_so_long_and_not_for_days() {
+    let world = floor().await;
+    let date = |seconds: i64| {
+        let at = Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+        at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    };
+    let later = |status, when: &str| Answer::Later(status, when.to_owned());
+    // Each with the least and the most that it is left alone for, in seconds; the test itself may take some.
+    for (answer, least, most) in [
+        (later(429, "600"), 500, 720),
+        (later(503, "600"), 500, 720),
+        (later(503, &date(600)), 500, 720),
+        (later(429, &date(1_000_000)), 3_500, 4_320),
+        (later(429, "99999999999999999999999"), 3_500, 4_320),
+        (later(429, &date(-600)), i64::MIN, 1),
+        (later(429, "soon"), i64::MIN, 1),
+        // The controls: whoever says nothing of the kind, or is wrong for another reason, hears from us soon.
+        (later(500, "600"), i64::MIN, 1),
+        (later(302, "600"), i64::MIN, 1),
+        (Answer::Status(429), i64::MIN, 1),
+    ] {
+        world.sql("DELETE FROM webhooks").await;
+        let said = format!("{answer:?}");
+        let receiver = Receiver::answering([answer]).await;
+        let (webhook, _) = hook(&world, &receiver.url(), Some(&["call.ended"])).await;
+        let courier = courier(&world);
+        call(&world).await;
+        put_aside(&courier, 1).await;
+        assert_eq!(courier.bring_what_is_due().await.expect("an answer"), 1);
+        let (rest_s, due_s) = waits_s(&world).await;
+        assert!((least..=most).contains(&rest_s) && (least..=most).contains(&due_s), "{said}: {rest_s} {due_s}");
+        let is_left_alone = least > 0;
+        if is_left_alone {
+            assert_eq!(courier.bring_what_is_due().await.expect("an answer"), 0, "{said}");
+            // What is new waits with it.
+            call(&world).await;
+            put_aside(&courier, 1).await;
+            assert_eq!(courier.bring_what_is_due().await.expect("an answer"), 0, "{said}");
+            time_passes(&world).await;
+        }
+        bring_all(&world, &courier).await;
+        let all = deliveries(&world, &webhook).await;
+        assert!(all.iter().all(|one| one.state == "delivered"), "{said}: {all:?}");
+        assert_eq!((receiver.got().len(), all[0].attempts), (all.len() + 1, 2), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_under_way_come_to_does_not_shorten_the_time_that_was_asked_for() {
+    let world = floor().await;
+    for other in [204, 500] {
+        world.sql("DELETE FROM webhooks").await;
+        let receiver = Receiver::answering([Answer::Later(429, "600".to_owned())]).await;
+        let (webhook, _) = hook(&world, &receiver.url(), Some(&["call.ended"])).await;
+        let courier = courier(&world);
+        call(&world).await;
+        call(&world).await;
+        put_aside(&courier, 2).await;
+        // Both are under way; the first is asked for time, and then the second comes back.
+        let both = world.store.claim_deliveries(&[], 8, 8, Duration::from_mins(1)).await.expect("claimed");
+        assert_eq!(both.len(), 2);
+        let tried = |status: u16| Tried { status: Some(status), error: (status != 204).then_some("status") };
+        let setback =
+            |rest| Setback { again_after: Some(rest), rest, give_up_after: Duration::from_hours(72), is_gone: false };
+        let long = setback(Duration::from_mins(10));
+        world.store.not_delivered(&both[0], tried(429), long).await.expect("noted");
+        if other == 204 {
+            assert!(world.store.delivered(&both[1], tried(204)).await.expect("noted"));
+        } else {
+            world.store.not_delivered(&both[1], tried(500), setback(Duration::from_millis(1))).await.expect("noted");
+        }
+        let (rest_s, _) = waits_s(&world).await;
+        assert!((500..=600).contains(&rest_s), "{other}: {rest_s}");
+        assert_eq!(courier.bring_what_is_due().await.expect("an answer"), 0, "{other}");
+        // The control: switched off and on by hand, it is asked at once.
+        for enabled in [false, true] {
+            let change = WebhookChange { enabled: Some(enabled), ..WebhookChange::default() };
+            world.store.change_webhook(webhook.organization_id, webhook.id, &change).await.expect("changed");
+        }
+        world.sql("UPDATE webhook_deliveries SET due_at = now() WHERE state = 'pending'").await;
+        assert!(courier.bring_what_is_due().await.expect("an answer") > 0, "{other}");
+    }
 }
 
 #[tokio::test]

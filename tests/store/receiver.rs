@@ -21,6 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 #[derive(Clone, Debug)]
 pub enum Answer {
     Status(u16),
+    /// With `Retry-After`.
+    Later(u16, String),
     Redirect(String),
     /// It has it, and says nothing.
     Never,
@@ -115,6 +117,9 @@ async fn receive(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) 
     shared.got.send_modify(|all| all.push(got));
     match answer {
         Answer::Status(status) => StatusCode::from_u16(status).expect("a status").into_response(),
+        Answer::Later(status, when) => {
+            (StatusCode::from_u16(status).expect("a status"), [(header::RETRY_AFTER, when)]).into_response()
+        }
         Answer::Redirect(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
         Answer::Never => std::future::pending().await,
     }

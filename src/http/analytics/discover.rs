@@ -14,6 +14,7 @@ use crate::store::{Transaction, analytics, inventory, organizations};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,13 +23,15 @@ const HOURS: i64 = 24 * 366;
 /// So many are confirmed at once.
 const MOST: usize = 500;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "NumberDiscovery")]
 pub(super) struct Discovery {
-    /// How many there are.
+    /// How many candidates there are.
     discovered: usize,
-    /// How many numbers the organization has.
+    /// How many numbers the organization has already.
     total: i64,
+    /// The most used first.
     candidates: Vec<Candidate>,
 }
 
@@ -50,7 +53,7 @@ async fn candidates(
     Ok(analytics::unknown_callers(transaction, caller.organization, since).await?)
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "ChosenNumbers")]
 pub(super) struct Chosen {
@@ -62,7 +65,7 @@ impl Form for Chosen {
     const FORM: &'static str = r#"{"numbers": ["+12025550123", …]}, 1 to 500 of those that were discovered"#;
 }
 
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "AddedNumbers")]
 pub(super) struct Added {
@@ -70,7 +73,7 @@ pub(super) struct Added {
     numbers: Vec<AddedNumber>,
 }
 
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 struct AddedNumber {
     id: NumberId,
     number: E164,

@@ -137,39 +137,40 @@ async fn compare(State(state): State<AppState>, caller: Caller, Ask(asked): Ask)
 /// What the document says of these addresses.
 pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
     use crate::http::openapi::Operation;
-    let behind = "Behind the `?`: `phoneNumber` (a number or id, several with commas or each by itself) or `group` (`key:value` of the \
-        metadata), `agent` (endpoint or id), `date` or `from` and `to`. Without a number it is about all. 503 `metrics_not_ready`: days \
-        are still being summed up; ask again.";
+    let figures = |operation: Operation| {
+        operation.needs(Action::MetricsSee).says(
+            "Behind the `?`: `phoneNumber` (a number or id, several with commas or each by itself) or `group` (`key:value` of the \
+             metadata), `agent` (endpoint or id), `date` or `from` and `to`. Without a number it is about all. 503 \
+             `metrics_not_ready`: days are still being summed up; ask again.",
+        )
+    };
+    let manages = |operation: Operation| operation.needs(Action::NumbersManage);
+    let candidates = |operation: Operation| manages(operation).gives::<discover::Discovery>(200, "What may be ours");
     vec![
-        Operation::get(
+        figures(Operation::get(
             "/api/v1/analytics/dashboard",
             "getDashboard",
             "What became of the calls of numbers: by hour, agent and country",
-        )
-        .says(behind)
-        .needs(Action::MetricsSee)
-        .gives_json(200, "The figures"),
-        Operation::get("/api/v1/analytics/compare", "compareNumbers", "Numbers side by side")
-            .says(behind)
-            .needs(Action::MetricsSee)
-            .gives_json(200, "The figures"),
-        Operation::get(
+        ))
+        .gives::<Dashboard>(200, "The figures"),
+        figures(Operation::get("/api/v1/analytics/compare", "compareNumbers", "Numbers side by side"))
+            .gives::<Comparison>(200, "The figures"),
+        candidates(Operation::get(
             "/api/v1/numbers/discover",
             "discoverNumbers",
             "Numbers of ours that nobody has added, out of the call log",
-        )
-        .needs(Action::NumbersManage)
-        .gives_json(200, "What may be ours"),
-        Operation::post(
+        )),
+        candidates(Operation::post(
             "/api/v1/numbers/discover",
             "discoverNumbersAgain",
             "The same, for programs that only know POST",
-        )
-        .needs(Action::NumbersManage)
-        .gives_json(200, "What may be ours"),
-        Operation::post("/api/v1/numbers/discover/confirm", "addDiscoveredNumbers", "Add numbers that were discovered")
-            .needs(Action::NumbersManage)
-            .takes::<discover::Chosen>(r#"{"numbers": ["+12025550123"]}"#)
-            .gives::<discover::Added>(201, "They are added"),
+        )),
+        manages(Operation::post(
+            "/api/v1/numbers/discover/confirm",
+            "addDiscoveredNumbers",
+            "Add numbers that were discovered",
+        ))
+        .takes::<discover::Chosen>(r#"{"numbers": ["+12025550123"]}"#)
+        .gives::<discover::Added>(201, "They are added"),
     ]
 }

@@ -15,9 +15,10 @@ use crate::store::contacts::{self, Contact, ContactRow};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "ContactQuery")]
 pub(super) struct Which {
@@ -32,8 +33,10 @@ impl Form for Which {
         "search=<a part of the name or the number>, limit=<1 to 200>, cursor=<`next` of the page before>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ContactPage")]
 pub(super) struct Page {
+    /// In the order in which they came.
     contacts: Vec<ContactRow>,
     /// The `cursor` of the next page; null if this is the last.
     next: Option<ContactId>,
@@ -62,7 +65,7 @@ pub(super) async fn list(
     Ok(Json(Page { contacts, next }))
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "NewContact")]
 pub(super) struct New {

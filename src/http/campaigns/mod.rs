@@ -4,12 +4,13 @@ mod contacts;
 
 use super::auth::Caller;
 use super::extract::{Body, Form, Params};
-use super::numbers::NumberPath;
+use super::numbers::{NumberPath, upload};
 use super::{AppState, Problem, numbers};
 use crate::access::Action;
 use crate::core::ids::{CampaignId, NumberId};
 use crate::inventory::{Label, Set};
 use crate::store::campaigns::{self, CampaignRow, CampaignStatus, LinkedNumber};
+use crate::store::contacts::ContactRow;
 use crate::store::{StoreError, Transaction, inventory};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
@@ -18,6 +19,7 @@ use axum::http::header::LOCATION;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 
@@ -96,11 +98,10 @@ pub(super) async fn link_only(
     Ok(campaigns::link_only(transaction, caller.organization, campaign, number).await?)
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "CampaignQuery")]
 struct Request {
-    #[schemars(with = "Option<String>", extend("enum" = ["active", "paused", "archived"]))]
     status: Option<CampaignStatus>,
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -112,8 +113,10 @@ impl Form for Request {
         limit=<1 to 200>, cursor=<`next` of the page before>";
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CampaignPage")]
 struct Page {
+    /// In the order in which they were added.
     campaigns: Vec<CampaignRow>,
     /// The `cursor` of the next page; null if this is the last.
     next: Option<CampaignId>,
@@ -138,7 +141,7 @@ async fn list(
     Ok(Json(Page { campaigns, next }))
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewCampaign")]
 struct New {
@@ -167,12 +170,11 @@ async fn look(
     Ok(Json(find(&mut caller.begin(&state).await?, &caller, &key).await?))
 }
 
-#[derive(Default, Deserialize, schemars::JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "CampaignChange")]
 struct Changes {
     name: Option<Label>,
-    #[schemars(with = "Option<String>", extend("enum" = ["active", "paused", "archived"]))]
     status: Option<CampaignStatus>,
 }
 
@@ -195,8 +197,10 @@ async fn edit(
     Ok(Json(row))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CampaignNumbers")]
 struct Linked {
+    /// In their order.
     numbers: Vec<LinkedNumber>,
 }
 
@@ -211,7 +215,7 @@ async fn linked(
     Ok(Json(Linked { numbers: campaigns::numbers(&mut transaction, caller.organization, id).await? }))
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NumberLinks")]
 struct Links {
@@ -282,37 +286,37 @@ pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
     vec![
         sees(Operation::get("/api/v1/campaigns", "listCampaigns", "Campaigns; without `status` all but archived ones"))
             .asks::<Request>()
-            .gives_json(200, "A page of campaigns"),
+            .gives::<Page>(200, "A page of campaigns"),
         manages(Operation::post("/api/v1/campaigns", "addCampaign", "A new campaign"))
             .takes::<New>(r#"{"name": "Spring"}"#)
-            .gives_json(201, "Added")
+            .gives::<CampaignRow>(201, "Added")
             .located(),
         sees(Operation::get("/api/v1/campaigns/{id}", "getCampaign", "One campaign, by its id or name"))
-            .gives_json(200, "The campaign"),
+            .gives::<CampaignRow>(200, "The campaign"),
         manages(Operation::patch("/api/v1/campaigns/{id}", "changeCampaign", "Change a campaign"))
             .takes::<Changes>(r#"{"status": "paused"}"#)
-            .gives_json(200, "The campaign as it is now"),
+            .gives::<CampaignRow>(200, "The campaign as it is now"),
         sees(Operation::get(
             "/api/v1/campaigns/{id}/numbers",
             "listCampaignNumbers",
             "From which numbers its calls are made",
         ))
-        .gives_json(200, "The numbers"),
+        .gives::<Linked>(200, "The numbers"),
         manages(Operation::post("/api/v1/campaigns/{id}/numbers", "linkNumbers", "Numbers for a campaign"))
             .takes::<Links>(r#"{"numbers": ["+12025550123"]}"#)
-            .gives_json(200, "Its numbers"),
+            .gives::<Linked>(200, "Its numbers"),
         manages(Operation::delete(
             "/api/v1/campaigns/{id}/numbers/{number}",
             "unlinkNumber",
             "Take a number from a campaign",
         ))
-        .gives_json(200, "The numbers that are left"),
+        .gives::<Linked>(200, "The numbers that are left"),
         sees(Operation::get("/api/v1/campaigns/{id}/contacts", "listContacts", "Whom a campaign calls"))
             .asks::<contacts::Which>()
-            .gives_json(200, "A page of contacts"),
+            .gives::<contacts::Page>(200, "A page of contacts"),
         manages(Operation::post("/api/v1/campaigns/{id}/contacts", "addContact", "Somebody to call"))
             .takes::<contacts::New>(r#"{"number": "+12025550123", "name": "Bob"}"#)
-            .gives_json(201, "Added"),
+            .gives::<ContactRow>(201, "Added"),
         manages(Operation::delete(
             "/api/v1/campaigns/{id}/contacts/{contact}",
             "removeContact",
@@ -324,12 +328,14 @@ pub(super) fn docs() -> Vec<crate::http::openapi::Operation> {
             "uploadContacts",
             "A list of people to call",
         ))
+        .says("One wrong line keeps all of it out, unless `onError=skip`. Each line gets its answer.")
+        .asks::<upload::How>()
         .takes_media(
             &[("text/csv", "With a first line that names the columns"), ("application/json", "A list of contacts")],
             "number,name
 +12025550123,Bob
 ",
         )
-        .gives_json(200, "What became of it"),
+        .gives::<upload::Report>(200, "What became of it"),
     ]
 }

@@ -231,7 +231,6 @@ fn answers(operation: &Operation, forms: &mut SchemaGenerator) -> Value {
             Content::Json(make) => {
                 answer["content"] = json!({ "application/json": { "schema": make(forms).to_value() } });
             }
-            Content::AnyJson => answer["content"] = json!({ "application/json": { "schema": {} } }),
             Content::Media(media) => answer["content"] = json!({ *media: { "schema": { "type": "string" } } }),
         }
         let mut headers = Map::new();

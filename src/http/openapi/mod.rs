@@ -14,8 +14,8 @@
 //! }
 //! ```
 //!
-//! and a line in [`operations`]; its types derive `JsonSchema`. A test holds the document against the router, both ways. What has no
-//! types yet is said with [`Operation::gives_json`].
+//! and a line in [`operations`]; its types derive `JsonSchema`. A test holds the document against the router, both ways, and
+//! another wants of each answer that it has a form.
 
 mod assemble;
 mod operation;

@@ -14,8 +14,6 @@ pub(super) enum Content {
     Nothing,
     /// JSON of this form.
     Json(Make),
-    /// JSON whose form is not told.
-    AnyJson,
     /// Something else, of this media type.
     Media(&'static str),
 }
@@ -165,13 +163,6 @@ impl Operation {
     #[must_use]
     pub fn gives<T: JsonSchema>(mut self, status: u16, says: &'static str) -> Self {
         self.answers.push((status, says, Content::Json(SchemaGenerator::subschema_for::<T>)));
-        self
-    }
-
-    /// An answer of this status, of JSON whose form is not told yet.
-    #[must_use]
-    pub fn gives_json(mut self, status: u16, says: &'static str) -> Self {
-        self.answers.push((status, says, Content::AnyJson));
         self
     }
 

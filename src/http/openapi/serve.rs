@@ -26,7 +26,7 @@ pub(in crate::http) fn docs() -> Vec<Operation> {
         Operation::get("/api/v1/openapi.json", "getOpenApi", "This document")
             .says("Of the daemon that answers. `cordboard openapi` prints the same.")
             .open()
-            .gives_json(200, "OpenAPI 3.1"),
+            .gives::<serde_json::Map<String, serde_json::Value>>(200, "OpenAPI 3.1"),
         Operation::get("/docs", "getDocs", "This document, for people")
             .says("A page without scripts. It needs nothing from elsewhere.")
             .open()

@@ -3,12 +3,13 @@
 use crate::access::{Action, Role};
 use crate::core::fact::{Leg, Origin, Party};
 use crate::core::ids::{
-    AgentId, AssignmentId, CallId, CampaignId, ChannelId, ContactId, EndpointName, NumberId, OrganizationId, TokenId,
-    TrunkName, UserId,
+    AgentId, AssignmentId, CallId, CampaignId, ChannelId, ContactId, EndpointName, NodeName, NumberId, OrganizationId,
+    TokenId, TrunkName, UserId,
 };
 use crate::core::number::{E164, NumberClass, RegionCode};
 use crate::core::outcome::{Disposition, RefusalReason};
 use crate::core::record::Quota;
+use crate::inventory::listed::CarrierKind;
 use crate::inventory::{Capabilities, Label, Metadata, NumberKind, Provider, ProviderId, Set};
 use crate::policy::NumberState;
 use crate::policy::decision::Reason;
@@ -48,6 +49,7 @@ word! {
     E164 = { "type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$", "examples": ["+12025550123"] };
     RegionCode = { "type": "string", "pattern": "^([A-Z]{2}|001)$", "examples": ["US"] };
     EndpointName = { "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,39}$", "examples": ["alice"] };
+    NodeName = { "type": "string", "pattern": "^[a-z][a-z0-9-]{0,30}$", "examples": ["pbx1"] };
     TrunkName = { "type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,39}$", "examples": ["carrier"] };
     ChannelId = { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,148}$" };
     Label = { "type": "string", "minLength": 1, "maxLength": 100 };
@@ -116,6 +118,17 @@ impl JsonSchema for NumberKind {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let names = Self::ALL.map(Self::as_str);
         json_schema!({ "type": "string", "enum": names, "description": "What sort of number was bought." })
+    }
+}
+
+impl JsonSchema for CarrierKind {
+    fn schema_name() -> Cow<'static, str> {
+        "CarrierKind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = Self::ALL.map(Self::as_str);
+        json_schema!({ "type": "string", "enum": names, "description": "Whose account it is." })
     }
 }
 

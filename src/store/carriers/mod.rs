@@ -11,6 +11,7 @@ use super::StoreError;
 use crate::core::ids::{OrganizationId, TrunkName};
 use crate::core::number::E164;
 use crate::inventory::listed::{CarrierKind, Entry};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Row};
 use std::collections::BTreeMap;
@@ -39,8 +40,9 @@ pub struct Import {
 }
 
 /// What became of entries, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CarrierEntryCounts")]
 pub struct Counts {
     /// New numbers.
     pub added: i32,
@@ -55,9 +57,10 @@ pub struct Counts {
 }
 
 /// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schemars(rename = "CarrierEntryFate")]
 pub enum Fate {
     /// It is new.
     Added,
@@ -72,18 +75,19 @@ pub enum Fate {
 }
 
 /// What became of an entry, and where it stood.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "CarrierEntry")]
 pub struct Taken {
     /// Which page, from 1.
     pub page: i32,
     /// Its place on the page, from 0.
     pub place: i32,
-    /// The number, or what was written in its place.
+    /// The number, or what the carrier wrote in its place.
     pub number: String,
     /// What became of it.
     pub result: Fate,
-    /// Why, or what was changed.
+    /// Why, or what was changed; not there if there is nothing to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The number, if it is one.
