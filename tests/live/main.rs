@@ -33,7 +33,6 @@ mod takeovers;
 
 // Of the torture, which has more use for them.
 #[path = "../torture/figures.rs"]
-#[expect(dead_code, reason = "shared")]
 mod figures;
 #[path = "../torture/size.rs"]
 #[expect(dead_code, reason = "shared")]

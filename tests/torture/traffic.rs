@@ -104,12 +104,8 @@ impl Plan {
         // Over the API a customer must hang up, or the agent must: nobody else ends it.
         let leaves = if by_api && leaves.is_none() { Some(Duration::from_millis(1500)) } else { leaves };
         // And if the daemon dies before it has promised the call, nobody waits for it but the customer.
-        let customer = match customer {
-            FarEnd::Answer { ring, early_media, hang_up_after: None } if by_api => {
-                FarEnd::Answer { ring, early_media, hang_up_after: Some(5000 * MILLI) }
-            }
-            other => other,
-        };
+        let ends_it = by_api && matches!(customer, FarEnd::Answer { hang_up_after: None, .. });
+        let customer = if ends_it { answer(Some(5000 * MILLI)) } else { customer };
         Self { agent: dice.one_of(AGENTS), number: fresh_number(), customer, by_api, leaves }
     }
 
